@@ -1,0 +1,19 @@
+//! Pure decisions: money, time, limits, prices. Nothing here reads a clock, draws randomness or does input and output;
+//! state, input and `now` go in, a verdict comes out, so one seed replays a whole run.
+
+pub mod account;
+pub mod call;
+pub mod credential;
+pub mod cursor;
+pub mod cycle;
+pub mod ids;
+pub mod key;
+pub mod metadata;
+pub mod money;
+pub mod price;
+pub mod rate;
+pub mod request;
+pub mod room;
+pub mod secret;
+pub mod spend;
+pub mod usage;

@@ -1,0 +1,98 @@
+//! Records survive their trip, and damage is seen.
+
+use super::*;
+use proptest::prelude::*;
+
+fn open_request(seed: u128, text: String) -> OpenRequest {
+    OpenRequest {
+        id: RequestId::from_bits(seed),
+        merchant_id: MerchantId::from_bits(seed / 3),
+        wallet_id: WalletId::from_bits(seed / 5),
+        spend_key_id: seed.is_multiple_of(2).then(|| SpendKeyId::from_bits(seed | 1)),
+        admission: Admission {
+            day_start: 1,
+            week_start: -2,
+            month_start: 3,
+        },
+        admitted_at_ms: 1_700_000_000_000,
+        hold: Money::from_nanos(77),
+        price_version: 9,
+        provider_key_type: ProviderKeyType::Unmanaged,
+        streaming: seed.is_multiple_of(3),
+        simulated: seed.is_multiple_of(5),
+        input_estimate: Money::from_nanos(5),
+        output_nanos_per_million: 600_000_000,
+        provider: "openai".into(),
+        model: (!seed.is_multiple_of(7)).then(|| text.clone()),
+        endpoint: "POST https://api.openai.com/v1/chat/completions".into(),
+        metadata: text,
+    }
+}
+
+fn settlement_of(seed: u128, text: &str) -> Settlement {
+    Settlement {
+        id: RequestId::from_bits(seed),
+        outcome: Outcome::Completed,
+        usage_source: UsageSource::Partial,
+        http_status: 200,
+        usage: Usage {
+            input_tokens: u64::MAX,
+            output_tokens: 7,
+            ..Usage::default()
+        },
+        cost: Money::MAX,
+        input_cost: Money::from_nanos(1),
+        output_cost: Money::from_nanos(2),
+        finished_at_ms: -1,
+        response_id: bounded(text, Settlement::RESPONSE_ID_BYTES).to_owned(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_record_survives_its_trip_and_no_changed_byte_passes(seed in any::<u128>(), text in "\\PC{0,200}", place in any::<usize>()) {
+        let movement = Movement {
+            id: MovementId::from_bits(seed), merchant_id: MerchantId::from_bits(1),
+            account: AccountRef::Wallet(WalletId::from_bits(seed)), kind: MovementKind::Funding,
+            amount: Money::from_nanos(-5), quantity: 3, at_ms: 4, note: text.clone(),
+        };
+        let records = [
+            Record::Open(open_request(seed, text.clone())),
+            Record::Progress { id: RequestId::from_bits(seed), output_tokens: 12 },
+            Record::Settle(settlement_of(seed, &text)),
+            Record::Movement(movement),
+        ];
+        for (sequence, record) in records.into_iter().enumerate() {
+            let mut bytes = Vec::new();
+            encode(sequence as u64, &record, &mut bytes);
+            let length = bytes.len();
+            prop_assert_eq!(decode(&bytes), Decoded::Record { sequence: sequence as u64, record: Box::new(record), length });
+            let place = place % length;
+            bytes[place] ^= 0x20;
+            let intact = matches!(decode(&bytes), Decoded::Record { .. });
+            prop_assert!(!intact);
+            bytes[place] ^= 0x20;
+            let whole = matches!(decode(&bytes[..length - 1]), Decoded::Record { .. });
+            prop_assert!(!whole);
+        }
+    }
+}
+
+#[test]
+fn a_settlement_never_outgrows_the_space_set_aside_for_it() {
+    let long = "\u{10348}".repeat(100);
+    let mut settlement = settlement_of(1, &long);
+    settlement.response_id = long;
+    let mut bytes = Vec::new();
+    encode_settle(u64::MAX, &settlement, &mut bytes);
+    assert!(bytes.len() as u64 <= LONGEST_SETTLEMENT, "{} bytes", bytes.len());
+    assert!(matches!(decode(&bytes), Decoded::Record { .. }));
+}
+
+#[test]
+fn zeros_are_the_end_and_junk_is_damage() {
+    assert_eq!(decode(&[0; 64]), Decoded::End);
+    assert_eq!(decode(&[]), Decoded::End);
+    assert_eq!(decode(&[0xff; 64]), Decoded::Damaged);
+    assert_eq!(decode(&[9, 0, 0, 0, 1, 2, 3, 4]), Decoded::Damaged);
+}

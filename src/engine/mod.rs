@@ -1,0 +1,17 @@
+//! The actors: they own live state, carry messages and keep time; what to decide stands in `domain`. The engine never
+//! touches Postgres or a provider: what it needs answered is declared in `ports`.
+
+pub mod account_actor;
+pub mod accounts;
+pub mod billing_actor;
+pub mod clock;
+pub mod journal;
+pub mod keyring;
+pub mod metrics;
+pub mod options;
+pub mod ports;
+pub mod random;
+pub mod spend;
+pub mod spend_actor;
+mod unwinding;
+pub mod waiting;

@@ -1,0 +1,30 @@
+//! Caldera: a self-hosted AI gateway that controls spend and bills for usage.
+//!
+//! # The one idea
+//! Money is decided by pure state machines, owned by actors, made durable by a journal, and read back from Postgres.
+//!
+//! # Layers
+//! Each imports only what stands to its left; a test reads the imports:
+//! `domain <- engine <- { storage, gateway } <- http <- app`.
+//!
+//! # The way of one request
+//! `http::llm` finds the caller and reads the body; `gateway::serve` resolves the provider, works out what the call may
+//! cost, asks the key's shard (`engine::spend`) and a prepaid wallet (`engine::accounts`) for a hold, writes OPEN to the
+//! journal (`engine::journal`) and hands the call to a pump (`gateway::pump`, `gateway::stream`). The pump outlives the
+//! client, writes SETTLE before the last byte leaves, and ends the hold. `engine::billing_actor` reads behind the
+//! journal and has `storage::writer` put each batch into Postgres in one transaction.
+//!
+//! # To change ... open ...
+//! - how a limit decides: `domain::spend`, `domain::room`; a cycle: `domain::cycle`; the rate limit: `domain::rate`
+//! - what a call may cost: `gateway::quote`; what it did cost: `domain::price`
+//! - how a provider's answers are read: `gateway::dialect`; which providers there are: `config/providers.toml`
+//! - an error's code or status: `http::error`; an option: `config/default.toml` and `app::config`
+//! - what is stored: `migrations/` and the file of its noun in `storage`
+//!
+//! # Glossary
+//! Hold: money set aside for a call in flight. Settle: end a hold with what the call cost. Record: one journal entry.
+//! Request: one row of usage. Frame: one SSE message. Dialect: a wire format. Spend key: what applications call with.
+//! Secret key: what manages. Lane: one worker's part of the journal. Shard: one worker's part of the keys.
+
+pub mod domain;
+pub mod engine;
