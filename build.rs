@@ -1,0 +1,5 @@
+//! The migrations are embedded: a new one must be seen by the next build.
+
+fn main() {
+    println!("cargo:rerun-if-changed=migrations");
+}

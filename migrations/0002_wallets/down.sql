@@ -1,0 +1,2 @@
+ALTER TABLE merchants DROP COLUMN default_wallet_id;
+DROP TABLE wallets;

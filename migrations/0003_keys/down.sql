@@ -1,0 +1,2 @@
+DROP TABLE wallet_keys;
+DROP TABLE secret_keys;

@@ -1,0 +1,2 @@
+DROP TABLE spend_key_counters;
+DROP TABLE spend_keys;

@@ -1,0 +1,3 @@
+DROP TABLE instance;
+DROP TABLE server_lease;
+DROP TABLE journal_lanes;

@@ -1,0 +1,280 @@
+//! The way to Postgres: a pool for requests, and a connection of one's own for whoever lives long.
+//! `run` is the only way for a request: it leaves the worker's thread, waits a short time for a connection, and fails
+//! closed, with `Unavailable`, when the database is away; the gateway never waits for any of this.
+//! Nothing connects before it is needed, so a process starts and serves without its database.
+
+mod column;
+pub mod embedded;
+pub mod keys;
+pub mod lease;
+pub mod merchants;
+pub mod migrations;
+pub mod page;
+pub mod replica;
+pub mod requests;
+mod schema;
+pub mod spend_keys;
+pub mod usage;
+pub mod wallets;
+pub mod writer;
+
+use std::fmt;
+use std::time::Duration;
+
+use diesel::r2d2::{ConnectionManager, NopErrorHandler, Pool};
+use diesel::result::{DatabaseErrorKind, Error as QueryError};
+use diesel::{Connection, ConnectionError, PgConnection};
+use serde::Deserialize;
+
+/// How long a request waits for its work in the database, so that a server that hangs is as one that is away.
+const WORK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the connection asks of libpq where the address does not say otherwise: a server that cannot be reached is
+/// given up in seconds, and one whose machine vanished is noticed before the kernel's quarter of an hour.
+const CONNECTION_PARAMETERS: [(&str, &str); 3] = [
+    ("application_name", "caldera"),
+    ("connect_timeout", "5"),
+    ("tcp_user_timeout", "20000"),
+];
+
+/// `[database]`: which Postgres, and how many connections.
+#[derive(Clone, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseOptions {
+    /// Empty means a private cluster.
+    pub url: String,
+    pub pool_size: u32,
+    /// How long a request waits for a connection.
+    pub pool_timeout_ms: u64,
+}
+
+impl Default for DatabaseOptions {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            pool_size: 8,
+            pool_timeout_ms: 1000,
+        }
+    }
+}
+
+/// Without the URL, which may hold a password.
+impl fmt::Debug for DatabaseOptions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("DatabaseOptions")
+            .field("pool_size", &self.pool_size)
+            .field("pool_timeout_ms", &self.pool_timeout_ms)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What went wrong in or on the way to the database.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// Nothing is wrong with the request: the database is away or busy. It may be tried again.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    #[error("not found")]
+    NotFound,
+    /// Something with this key is there already.
+    #[error("conflicts with {constraint}")]
+    Conflict { constraint: String },
+    #[error("the query failed: {0}")]
+    Query(QueryError),
+    #[error("migration: {0}")]
+    Migration(String),
+    /// A stored row that this program cannot understand.
+    #[error("stored {noun} is unreadable: {reason}")]
+    Corrupt { noun: &'static str, reason: String },
+}
+
+impl From<QueryError> for StorageError {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::NotFound => Self::NotFound,
+            QueryError::DatabaseError(DatabaseErrorKind::UniqueViolation, details) => {
+                let constraint = details.constraint_name().unwrap_or_default().to_owned();
+                Self::Conflict { constraint }
+            }
+            QueryError::DatabaseError(
+                DatabaseErrorKind::ClosedConnection
+                | DatabaseErrorKind::UnableToSendCommand
+                | DatabaseErrorKind::ReadOnlyTransaction,
+                details,
+            ) => Self::Unavailable(details.message().trim().to_owned()),
+            QueryError::DatabaseError(_, ref details) if is_leaving(details.message()) => {
+                Self::Unavailable(details.message().trim().to_owned())
+            }
+            QueryError::BrokenTransactionManager => Self::Unavailable("the connection broke".to_owned()),
+            other => Self::Query(other),
+        }
+    }
+}
+
+impl From<ConnectionError> for StorageError {
+    fn from(error: ConnectionError) -> Self {
+        Self::Unavailable(error.to_string().trim().to_owned())
+    }
+}
+
+/// A server that shuts down, or whose link broke, says so in words where it has no kind of its own in diesel.
+fn is_leaving(message: &str) -> bool {
+    const SIGNS: [&str; 6] = [
+        "terminating connection",
+        "the database system is",
+        "server closed the connection",
+        "no connection to the server",
+        "could not receive data from server",
+        "SSL SYSCALL error",
+    ];
+    SIGNS.iter().any(|sign| message.contains(sign))
+}
+
+/// The database, as everything that stands right of this layer sees it.
+#[derive(Clone)]
+pub struct Database {
+    pool: Pool<ConnectionManager<PgConnection>>,
+    url: String,
+}
+
+impl Database {
+    /// A handle on the database at this address. Connects in the background; a database that is away is no error here.
+    pub fn connect(url: &str, options: &DatabaseOptions) -> Result<Self, StorageError> {
+        if url.is_empty() || options.pool_size == 0 {
+            return Err(StorageError::Unavailable("no address or no connections".to_owned()));
+        }
+        let url = with_parameters(url);
+        let pool = Pool::builder()
+            .max_size(options.pool_size)
+            .min_idle(Some(1))
+            .connection_timeout(Duration::from_millis(options.pool_timeout_ms.max(1)))
+            .error_handler(Box::new(NopErrorHandler))
+            .build_unchecked(ConnectionManager::new(&url));
+        Ok(Self { pool, url })
+    }
+
+    /// Does this work on a connection of the pool, on a thread that may block.
+    /// It answers `Unavailable` when no connection comes free in time, and when the work takes longer than ten
+    /// seconds; then the work may yet be done.
+    pub async fn run<T, F>(&self, work: F) -> Result<T, StorageError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut PgConnection) -> Result<T, StorageError> + Send + 'static,
+    {
+        let pool = self.pool.clone();
+        let task = actix_rt::task::spawn_blocking(move || {
+            let mut connection = pool
+                .get()
+                .map_err(|error| StorageError::Unavailable(error.to_string()))?;
+            work(&mut connection)
+        });
+        match tokio::time::timeout(WORK_TIMEOUT, task).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(error)) => Err(StorageError::Unavailable(format!("the work did not end: {error}"))),
+            Err(_) => Err(StorageError::Unavailable("no answer in time".to_owned())),
+        }
+    }
+
+    /// A connection outside the pool, for an owner that lives long; blocks while it connects.
+    pub fn connect_alone(&self) -> Result<PgConnection, StorageError> {
+        Ok(PgConnection::establish(&self.url)?)
+    }
+
+    /// The address, with what the connection asks for added.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+/// Without the URL, which may hold a password.
+impl fmt::Debug for Database {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Database").finish_non_exhaustive()
+    }
+}
+
+/// The address, URL or `name=value` form, with our parameters where it does not set them.
+fn with_parameters(url: &str) -> String {
+    let is_url = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    let mut whole = url.to_owned();
+    for (name, value) in CONNECTION_PARAMETERS {
+        if url.contains(&format!("{name}=")) {
+            continue;
+        }
+        let joint = match (is_url, whole.contains('?')) {
+            (true, true) => '&',
+            (true, false) => '?',
+            (false, _) => ' ',
+        };
+        whole.push_str(&format!("{joint}{name}={value}"));
+    }
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_added_to_both_forms_of_an_address_and_never_twice() {
+        let added = "application_name=caldera&connect_timeout=5&tcp_user_timeout=20000";
+        for (given, expected) in [
+            ("postgres://a@b/c", format!("postgres://a@b/c?{added}")),
+            (
+                "postgres://a@b/c?sslmode=require",
+                format!("postgres://a@b/c?sslmode=require&{added}"),
+            ),
+            (
+                "host=/run dbname=c",
+                format!("host=/run dbname=c {}", added.replace('&', " ")),
+            ),
+            (
+                "postgres://a@b/c?connect_timeout=1&application_name=x",
+                "postgres://a@b/c?connect_timeout=1&application_name=x&tcp_user_timeout=20000".to_owned(),
+            ),
+        ] {
+            assert_eq!(with_parameters(given), expected);
+        }
+    }
+
+    #[test]
+    fn errors_of_the_link_are_unavailable_and_others_keep_their_kind() {
+        let error = |kind, text: &str| StorageError::from(QueryError::DatabaseError(kind, Box::new(text.to_owned())));
+        for (kind, text) in [
+            (DatabaseErrorKind::ClosedConnection, "gone"),
+            (DatabaseErrorKind::UnableToSendCommand, "gone"),
+            (
+                DatabaseErrorKind::Unknown,
+                "terminating connection due to administrator command",
+            ),
+            (DatabaseErrorKind::Unknown, "the database system is shutting down"),
+        ] {
+            assert!(matches!(error(kind, text), StorageError::Unavailable(_)), "{text}");
+        }
+        assert!(matches!(
+            error(DatabaseErrorKind::CheckViolation, "no"),
+            StorageError::Query(_)
+        ));
+        assert!(matches!(
+            error(DatabaseErrorKind::UniqueViolation, "no"),
+            StorageError::Conflict { .. }
+        ));
+        assert!(matches!(
+            StorageError::from(QueryError::NotFound),
+            StorageError::NotFound
+        ));
+    }
+
+    #[test]
+    fn a_database_that_is_away_is_an_error_of_the_call_and_not_of_the_start() {
+        let options = DatabaseOptions {
+            pool_timeout_ms: 50,
+            ..DatabaseOptions::default()
+        };
+        let database = Database::connect("host=/nowhere dbname=caldera", &options).unwrap();
+        let result = actix_rt::System::new().block_on(database.run(|_| Ok(())));
+        assert!(matches!(result, Err(StorageError::Unavailable(_))), "{result:?}");
+        assert!(matches!(database.connect_alone(), Err(StorageError::Unavailable(_))));
+    }
+}

@@ -1,0 +1,189 @@
+//! The row of a request, and how it becomes a domain value.
+
+use chrono::{DateTime, Utc};
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::super::{StorageError, column};
+use crate::domain::ids::{CustomerId, MerchantId, MeterId, RequestId, SpendKeyId, WalletId};
+use crate::domain::money::Money;
+use crate::domain::request::{Outcome, ProviderKeyType, UsageSource};
+use crate::domain::usage::Usage;
+
+const NOUN: &str = "request";
+
+/// One row of usage.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RequestRow {
+    pub id: RequestId,
+    pub merchant_id: MerchantId,
+    pub wallet_id: WalletId,
+    pub spend_key_id: Option<SpendKeyId>,
+    pub customer_id: Option<CustomerId>,
+    pub meter_id: Option<MeterId>,
+    /// The caller's own id of a request that he reported.
+    pub caller_id: Option<String>,
+    pub provider: String,
+    pub model: Option<String>,
+    /// `METHOD url`.
+    pub endpoint: String,
+    pub provider_key_type: ProviderKeyType,
+    pub streaming: bool,
+    pub simulated: bool,
+    pub outcome: Outcome,
+    pub http_status: u16,
+    pub usage_source: UsageSource,
+    pub usage: Usage,
+    pub cost: Money,
+    pub input_cost: Money,
+    pub output_cost: Money,
+    /// What the customer pays.
+    pub charge: Money,
+    pub price_version: u32,
+    /// A JSON object of strings.
+    pub metadata: Option<Value>,
+    /// The provider's own id.
+    pub response_id: Option<String>,
+    pub admitted_at_ms: i64,
+    pub finished_at_ms: i64,
+}
+
+#[derive(QueryableByName)]
+pub struct StoredRequest {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    merchant_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    wallet_id: Uuid,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    spend_key_id: Option<Uuid>,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    customer_id: Option<Uuid>,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    meter_id: Option<Uuid>,
+    #[diesel(sql_type = Nullable<Text>)]
+    caller_id: Option<String>,
+    #[diesel(sql_type = Text)]
+    provider: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    model: Option<String>,
+    #[diesel(sql_type = Text)]
+    endpoint: String,
+    #[diesel(sql_type = Text)]
+    provider_key_type: String,
+    #[diesel(sql_type = Bool)]
+    streaming: bool,
+    #[diesel(sql_type = Bool)]
+    simulated: bool,
+    #[diesel(sql_type = Text)]
+    status: String,
+    #[diesel(sql_type = Integer)]
+    http_status: i32,
+    #[diesel(sql_type = Text)]
+    usage_source: String,
+    #[diesel(embed)]
+    usage: StoredUsage,
+    #[diesel(sql_type = BigInt)]
+    cost: i64,
+    #[diesel(sql_type = BigInt)]
+    input_cost: i64,
+    #[diesel(sql_type = BigInt)]
+    output_cost: i64,
+    #[diesel(sql_type = BigInt)]
+    charge: i64,
+    #[diesel(sql_type = BigInt)]
+    price_version: i64,
+    #[diesel(sql_type = Nullable<Jsonb>)]
+    metadata: Option<Value>,
+    #[diesel(sql_type = Nullable<Text>)]
+    response_id: Option<String>,
+    #[diesel(sql_type = Timestamptz)]
+    admitted_at: DateTime<Utc>,
+    #[diesel(sql_type = Timestamptz)]
+    finished_at: DateTime<Utc>,
+}
+
+#[derive(QueryableByName)]
+struct StoredUsage {
+    #[diesel(sql_type = BigInt)]
+    input_tokens: i64,
+    #[diesel(sql_type = BigInt)]
+    cache_read_tokens: i64,
+    #[diesel(sql_type = BigInt)]
+    cache_write_tokens: i64,
+    #[diesel(sql_type = BigInt)]
+    cache_write_1h_tokens: i64,
+    #[diesel(sql_type = BigInt)]
+    output_tokens: i64,
+    #[diesel(sql_type = BigInt)]
+    reasoning_tokens: i64,
+    #[diesel(sql_type = BigInt)]
+    audio_input_tokens: i64,
+    #[diesel(sql_type = BigInt)]
+    audio_output_tokens: i64,
+    #[diesel(sql_type = BigInt)]
+    web_searches: i64,
+}
+
+impl TryFrom<StoredRequest> for RequestRow {
+    type Error = StorageError;
+
+    fn try_from(row: StoredRequest) -> Result<Self, StorageError> {
+        let key_type = |word: &str| coded(ProviderKeyType::from_code, ProviderKeyType::name, word);
+        let outcome = |word: &str| coded(Outcome::from_code, Outcome::name, word);
+        let source = |word: &str| coded(UsageSource::from_code, UsageSource::name, word);
+        Ok(Self {
+            id: RequestId::from_uuid(row.id),
+            merchant_id: MerchantId::from_uuid(row.merchant_id),
+            wallet_id: WalletId::from_uuid(row.wallet_id),
+            spend_key_id: row.spend_key_id.map(SpendKeyId::from_uuid),
+            customer_id: row.customer_id.map(CustomerId::from_uuid),
+            meter_id: row.meter_id.map(MeterId::from_uuid),
+            caller_id: row.caller_id,
+            provider: row.provider,
+            model: row.model,
+            endpoint: row.endpoint,
+            provider_key_type: column::word(NOUN, &row.provider_key_type, key_type)?,
+            streaming: row.streaming,
+            simulated: row.simulated,
+            outcome: column::word(NOUN, &row.status, outcome)?,
+            http_status: column::count(NOUN, row.http_status.into())?,
+            usage_source: column::word(NOUN, &row.usage_source, source)?,
+            usage: row.usage.into(),
+            cost: Money::from_nanos(row.cost),
+            input_cost: Money::from_nanos(row.input_cost),
+            output_cost: Money::from_nanos(row.output_cost),
+            charge: Money::from_nanos(row.charge),
+            price_version: column::count(NOUN, row.price_version)?,
+            metadata: row.metadata,
+            response_id: row.response_id,
+            admitted_at_ms: row.admitted_at.timestamp_millis(),
+            finished_at_ms: row.finished_at.timestamp_millis(),
+        })
+    }
+}
+
+impl From<StoredUsage> for Usage {
+    /// A CHECK keeps counts from being negative.
+    fn from(row: StoredUsage) -> Self {
+        Self {
+            input_tokens: row.input_tokens.unsigned_abs(),
+            cache_read_tokens: row.cache_read_tokens.unsigned_abs(),
+            cache_write_tokens: row.cache_write_tokens.unsigned_abs(),
+            cache_write_1h_tokens: row.cache_write_1h_tokens.unsigned_abs(),
+            output_tokens: row.output_tokens.unsigned_abs(),
+            reasoning_tokens: row.reasoning_tokens.unsigned_abs(),
+            audio_input_tokens: row.audio_input_tokens.unsigned_abs(),
+            audio_output_tokens: row.audio_output_tokens.unsigned_abs(),
+            web_searches: row.web_searches.unsigned_abs(),
+        }
+    }
+}
+
+/// The value with this word, of an enum whose codes run from zero without a gap.
+fn coded<T: Copy>(from_code: impl Fn(u8) -> Option<T>, name: impl Fn(T) -> &'static str, word: &str) -> Option<T> {
+    (0..=u8::MAX).map_while(from_code).find(|value| name(*value) == word)
+}

@@ -1,0 +1,121 @@
+//! The billing writer: one transaction a batch, on a connection of its own. A request's id is unique, and only rows
+//! that are new move a balance, so the same batch may come any number of times. It fails closed: a process whose lease
+//! another has taken writes nothing, and a batch whose entries do not sum to zero is not committed. Every statement
+//! touches its rows in the order of their ids, so that writers never wait for each other in a circle.
+
+mod columns;
+mod deltas;
+mod statements;
+
+use diesel::Connection as _;
+use diesel::PgConnection;
+use diesel::result::{DatabaseErrorKind, Error as QueryError};
+
+use super::{Database, StorageError};
+use crate::engine::ports::{Batch, BatchSink, SinkError};
+use deltas::{Deltas, Written};
+
+/// Writes batches to Postgres under one epoch of the lease.
+pub struct PgSink {
+    database: Database,
+    epoch: i64,
+    /// Made at the first batch, and anew after any error.
+    connection: Option<PgConnection>,
+}
+
+impl PgSink {
+    /// A writer for the holder of this epoch of the lease. Nothing connects yet.
+    pub fn new(database: Database, epoch: i64) -> Self {
+        Self {
+            database,
+            epoch,
+            connection: None,
+        }
+    }
+}
+
+impl BatchSink for PgSink {
+    fn write(&mut self, batch: &Batch) -> Result<(), SinkError> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self
+                .database
+                .connect_alone()
+                .map_err(|error| SinkError::Unavailable(error.to_string()))?,
+        };
+        connection.transaction(|connection| write_batch(connection, self.epoch, batch))?;
+        self.connection = Some(connection);
+        Ok(())
+    }
+}
+
+/// Why a transaction was rolled back.
+enum WriteError {
+    Fenced,
+    Refused(String),
+    Query(QueryError),
+}
+
+fn write_batch(connection: &mut PgConnection, epoch: i64, batch: &Batch) -> Result<(), WriteError> {
+    statements::set_limits(connection)?;
+    if statements::lock_epoch(connection)? != Some(epoch) {
+        return Err(WriteError::Fenced);
+    }
+    let written = Written {
+        settled: statements::insert_requests(connection, &batch.settled)?,
+        movements: statements::insert_movements(connection, &batch.movements)?,
+    };
+    if !written.is_empty() {
+        move_balances(connection, &written)?;
+    }
+    statements::move_marks(connection, &batch.marks)?;
+    Ok(())
+}
+
+fn move_balances(connection: &mut PgConnection, written: &Written<'_>) -> Result<(), WriteError> {
+    let deltas = Deltas::of(written).map_err(|refusal| WriteError::Refused(refusal.to_owned()))?;
+    let batch_id = statements::insert_batch(connection, written)?;
+    statements::move_counters(connection, &deltas.counters)?;
+    let moved_count = statements::move_wallets(connection, &deltas.wallets)?;
+    if moved_count != deltas.wallets.len() {
+        return Err(WriteError::Refused(
+            "a wallet is not there, or belongs to another merchant".to_owned(),
+        ));
+    }
+    statements::insert_ledger(connection, batch_id, &deltas.ledger)?;
+    Ok(())
+}
+
+impl From<QueryError> for WriteError {
+    fn from(error: QueryError) -> Self {
+        Self::Query(error)
+    }
+}
+
+impl From<WriteError> for SinkError {
+    /// What contradicts the tables will do so again; all else is taken for the database's trouble, and tried again.
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Fenced => Self::Fenced,
+            WriteError::Refused(reason) => Self::Refused(reason),
+            WriteError::Query(error) if contradicts(&error) => Self::Refused(error.to_string()),
+            WriteError::Query(error) => Self::Unavailable(StorageError::from(error).to_string()),
+        }
+    }
+}
+
+fn contradicts(error: &QueryError) -> bool {
+    match error {
+        QueryError::DatabaseError(
+            DatabaseErrorKind::CheckViolation
+            | DatabaseErrorKind::ForeignKeyViolation
+            | DatabaseErrorKind::NotNullViolation
+            | DatabaseErrorKind::UniqueViolation
+            | DatabaseErrorKind::ExclusionViolation,
+            _,
+        ) => true,
+        QueryError::DatabaseError(_, details) => details.message().contains("out of range"),
+        QueryError::SerializationError(_) | QueryError::QueryBuilderError(_) => true,
+        _ => false,
+    }
+}
