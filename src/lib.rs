@@ -28,4 +28,5 @@
 
 pub mod domain;
 pub mod engine;
+pub mod gateway;
 pub mod storage;

@@ -1,0 +1,97 @@
+//! One call as the gateway takes it in and as it gives it back, and every reason for which it refuses one.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use actix_web::http::Method;
+use actix_web::http::header::HeaderMap;
+use bytes::Bytes;
+use url::Url;
+
+use crate::domain::ids::{RequestId, WalletId};
+use crate::domain::key::{KeySettings, RequestShape};
+use crate::domain::rate::RateStatus;
+use crate::domain::secret::Secret;
+use crate::domain::spend::Denial;
+use crate::engine::accounts::AccountRefusal;
+use crate::engine::keyring::Merchant;
+
+use super::dialect::{BodyError, Dialect};
+use super::provider::ResolveError;
+use super::pump::Reply;
+use super::upstream::UpstreamFailure;
+use super::worker::Place;
+
+/// Who calls, as his credential says.
+#[derive(Clone)]
+pub struct Caller {
+    pub merchant: Arc<Merchant>,
+    pub wallet_id: WalletId,
+    /// `None` for secret keys and forward tokens.
+    pub spend_key: Option<Arc<KeySettings>>,
+    /// The caller's own credential at the provider.
+    pub provider_key: Option<Secret<String>>,
+}
+
+/// Where a call goes.
+pub enum Route {
+    /// A unified endpoint: the model decides.
+    Model,
+    /// The caller named the address.
+    Url(Url),
+}
+
+/// One call as it came in.
+pub struct Incoming<'a> {
+    pub id: RequestId,
+    pub caller: Caller,
+    /// The wire format of the route.
+    pub dialect: Dialect,
+    /// The format that a key must have been made for; `None` where any will do.
+    pub required_shape: Option<RequestShape>,
+    pub route: Route,
+    pub method: Method,
+    pub headers: &'a HeaderMap,
+    pub body: Bytes,
+    /// A JSON object of strings, or empty.
+    pub metadata: String,
+    pub address: Option<IpAddr>,
+    pub wants_cost: bool,
+}
+
+/// An answer on its way to the client.
+pub struct Served {
+    pub reply: Reply,
+    pub rate: Option<RateStatus>,
+    /// The output cap that was set because the call had none.
+    pub output_cap: Option<u64>,
+    pub provider: Arc<str>,
+    pub simulated: bool,
+    /// Kept until the client has the whole answer.
+    pub place: Place,
+}
+
+/// Why a call is refused or has no answer.
+#[derive(Debug)]
+pub enum Refusal {
+    Body(BodyError),
+    Resolve(ResolveError),
+    Denied {
+        denial: Denial,
+        rate: Option<RateStatus>,
+    },
+    Account(AccountRefusal),
+    /// The model has no price, and somebody must be covered.
+    PriceUnknown(String),
+    /// This field makes the cost unknowable, and somebody must be covered.
+    CostUnbounded(&'static str),
+    /// The caller's own credential cannot stand in a header.
+    ProviderKeyInvalid,
+    Overloaded,
+    /// The journal holds as much as it may.
+    Backlog,
+    Stopping,
+    ProviderAuthFailed,
+    ProviderRedirected,
+    Upstream(UpstreamFailure),
+}

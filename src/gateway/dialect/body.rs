@@ -1,0 +1,272 @@
+//! Reads a call's body in one pass: the members that decide what it costs, as raw values with their places. Each may
+//! stand there once only, since readers differ in which of two they take, and each is checked by its own small reader
+//! that names the member it refuses. All other members pass unread.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::call::{BodyError, CallShape, Spans};
+use super::media::Messages;
+use super::wire::Text;
+use super::{Dialect, service_tier};
+use crate::domain::price::ServiceTier;
+
+/// Reads what a call asks for. The body is JSON of the dialect; an embeddings call is read as OpenAI's.
+pub fn inspect(dialect: Dialect, body: &[u8]) -> Result<CallShape, BodyError> {
+    let text = std::str::from_utf8(body).map_err(|_| refusal(None, "the body is not UTF-8"))?;
+    if !text.trim_ascii_start().starts_with('{') && !text.trim_ascii().is_empty() {
+        return Err(refusal(None, "the body is invalid: it must be a JSON object"));
+    }
+    let fields: Fields<'_> = serde_json::from_str(text).map_err(|error| unreadable(&error))?;
+    let model = fields.model()?;
+    let options = fields.stream_options()?;
+    let tools = fields.tools()?;
+    let messages = fields.messages.unwrap_or_default();
+    let (tier, unknown_tier) = fields.tier()?;
+    Ok(CallShape {
+        dialect,
+        model,
+        stream: fields.stream()?,
+        include_usage: options.include_usage.is_some_and(|value| value.get() == "true"),
+        max_tokens: count("max_tokens", fields.max_tokens)?,
+        max_completion_tokens: count("max_completion_tokens", fields.max_completion_tokens)?,
+        choice_count: count("n", fields.n)?.unwrap_or(1).max(1),
+        service_tier: tier,
+        message_count: messages.message_count,
+        tool_count: tools.count,
+        text_bytes: (body.len() as u64).saturating_sub(messages.inline_bytes),
+        image_count: messages.image_count,
+        audio_bytes: messages.audio_bytes,
+        unmeasured_count: messages.unmeasured_count,
+        web_searches: tools.web_searches,
+        long_cache: fields.keeps_cache_long(dialect, text),
+        audio_output: is_set(fields.audio),
+        predicted_tokens: fields.prediction.map_or(0, |value| value.get().len() as u64),
+        unbounded: tools.unbounded.or(unknown_tier).or_else(|| fields.unbounded()),
+        spans: fields.spans(text, options.include_usage),
+    })
+}
+
+/// The members of a body that are read; all others pass unread.
+#[derive(Deserialize)]
+struct Fields<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    model: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    stream: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    stream_options: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    max_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    max_completion_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    n: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    service_tier: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    tools: Option<&'a RawValue>,
+    #[serde(default)]
+    messages: Option<Messages>,
+    #[serde(borrow, default)]
+    audio: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    prediction: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    prompt_cache_retention: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    web_search_options: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    search_parameters: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    mcp_servers: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    container: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    inference_geo: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    speed: Option<&'a RawValue>,
+}
+
+/// Keeps an explicit null apart from a missing member, because a null has a place to be replaced.
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+#[derive(Default, Deserialize)]
+struct StreamOptions<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    include_usage: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Tool<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Option<Text<'a>>,
+    #[serde(default)]
+    max_uses: Option<u64>,
+}
+
+#[derive(Default)]
+struct Tools {
+    count: u64,
+    web_searches: u64,
+    unbounded: Option<&'static str>,
+}
+
+/// Kinds of tools that the client runs, so that they cost their tokens only; the versioned ones by their start.
+const CLIENT_TOOLS: [&str; 3] = ["", "function", "custom"];
+const CLIENT_TOOL_STARTS: [&str; 4] = ["bash_", "text_editor_", "computer_", "memory_"];
+
+impl Tools {
+    fn add(&mut self, tool: &Tool<'_>) {
+        self.count += 1;
+        let kind = tool.kind.as_ref().map_or("", |kind| kind.0.as_ref());
+        if CLIENT_TOOLS.contains(&kind) || CLIENT_TOOL_STARTS.iter().any(|start| kind.starts_with(start)) {
+            return;
+        }
+        match tool.max_uses.filter(|_| kind.starts_with("web_search_")) {
+            Some(uses) => self.web_searches = self.web_searches.saturating_add(uses),
+            None => self.unbounded = Some("tools"),
+        }
+    }
+}
+
+impl<'a> Fields<'a> {
+    fn model(&self) -> Result<String, BodyError> {
+        let raw = self
+            .model
+            .ok_or_else(|| refusal(Some("model"), "`model` is required"))?;
+        let Text(model) =
+            serde_json::from_str(raw.get()).map_err(|_| refusal(Some("model"), "`model` must be a string"))?;
+        if model.is_empty() || model.len() > 256 || model.chars().any(char::is_control) {
+            return Err(refusal(
+                Some("model"),
+                "`model` must have 1 to 256 characters and no control characters",
+            ));
+        }
+        Ok(model.into_owned())
+    }
+
+    fn stream(&self) -> Result<bool, BodyError> {
+        match self.stream.map(RawValue::get) {
+            Some("true") => Ok(true),
+            Some("false" | "null") | None => Ok(false),
+            Some(_) => Err(refusal(Some("stream"), "`stream` must be a boolean")),
+        }
+    }
+
+    fn stream_options(&self) -> Result<StreamOptions<'a>, BodyError> {
+        let Some(raw) = self.stream_options.filter(|raw| raw.get() != "null") else {
+            return Ok(StreamOptions::default());
+        };
+        let message = "`stream_options` must be an object with `include_usage` at most once";
+        let refused = || refusal(Some("stream_options"), message);
+        let object = Some(raw.get())
+            .filter(|text| text.starts_with('{'))
+            .ok_or_else(refused)?;
+        serde_json::from_str(object).map_err(|_| refused())
+    }
+
+    fn tools(&self) -> Result<Tools, BodyError> {
+        let mut tools = Tools::default();
+        if let Some(raw) = self.tools.filter(|raw| raw.get() != "null") {
+            let list: Vec<Tool<'_>> = serde_json::from_str(raw.get())
+                .map_err(|_| refusal(Some("tools"), "`tools` must be an array of tools"))?;
+            list.iter().for_each(|tool| tools.add(tool));
+        }
+        Ok(tools)
+    }
+
+    /// The tier asked for; one that has no price here is named as unbounded.
+    fn tier(&self) -> Result<(ServiceTier, Option<&'static str>), BodyError> {
+        let Some(raw) = self.service_tier.filter(|raw| raw.get() != "null") else {
+            return Ok((ServiceTier::Standard, None));
+        };
+        let Text(text) = serde_json::from_str(raw.get())
+            .map_err(|_| refusal(Some("service_tier"), "`service_tier` must be a string"))?;
+        Ok(service_tier(&text).map_or((ServiceTier::Standard, Some("service_tier")), |tier| (tier, None)))
+    }
+
+    fn keeps_cache_long(&self, dialect: Dialect, text: &str) -> bool {
+        match dialect {
+            Dialect::OpenAi => is_set(self.prompt_cache_retention),
+            Dialect::Anthropic => text.contains("\"1h\""),
+        }
+    }
+
+    fn unbounded(&self) -> Option<&'static str> {
+        let fields = [
+            ("web_search_options", self.web_search_options),
+            ("search_parameters", self.search_parameters),
+            ("mcp_servers", self.mcp_servers.filter(|raw| raw.get() != "[]")),
+            ("container", self.container),
+            (
+                "inference_geo",
+                self.inference_geo.filter(|raw| raw.get() != "\"global\""),
+            ),
+            ("speed", self.speed.filter(|raw| raw.get() != "\"standard\"")),
+        ];
+        fields
+            .into_iter()
+            .find(|(_, value)| is_set(*value))
+            .map(|(name, _)| name)
+    }
+
+    fn spans(&self, body: &str, include_usage: Option<&RawValue>) -> Spans {
+        let span = |raw: &RawValue| {
+            let start = raw.get().as_ptr().addr() - body.as_ptr().addr();
+            start..start + raw.get().len()
+        };
+        Spans {
+            start: body.find('{').map_or(0, |brace| brace + 1),
+            model: self.model.map(span).unwrap_or_default(),
+            max_tokens: self.max_tokens.map(span),
+            max_completion_tokens: self.max_completion_tokens.map(span),
+            stream_options: self.stream_options.map(span),
+            include_usage: include_usage.map(span),
+        }
+    }
+}
+
+fn is_set(value: Option<&RawValue>) -> bool {
+    value.is_some_and(|value| value.get() != "null")
+}
+
+fn count(name: &str, raw: Option<&RawValue>) -> Result<Option<u64>, BodyError> {
+    let Some(raw) = raw.filter(|raw| raw.get() != "null") else {
+        return Ok(None);
+    };
+    let value: Option<u64> = raw.get().parse().ok();
+    let message = || refusal(Some(name), &format!("`{name}` must be a whole number"));
+    value
+        .filter(|value| *value <= u64::from(u32::MAX))
+        .map(Some)
+        .ok_or_else(message)
+}
+
+fn refusal(param: Option<&str>, message: &str) -> BodyError {
+    BodyError {
+        param: param.map(str::to_owned),
+        message: message.to_owned(),
+    }
+}
+
+/// The parser names the field in backticks, where it knows it.
+fn unreadable(error: &serde_json::Error) -> BodyError {
+    let text = error.to_string();
+    let param = if error.is_data() {
+        text.split('`').nth(1).map(str::to_owned)
+    } else {
+        None
+    };
+    let message = if error.is_data() {
+        format!("the body is invalid: {text}")
+    } else {
+        format!("the body is not JSON: {text}")
+    };
+    BodyError { param, message }
+}
+
+#[cfg(test)]
+mod tests;

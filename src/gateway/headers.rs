@@ -1,0 +1,188 @@
+//! Which headers cross between client and provider. Both directions are lists of what may pass; everything else stays
+//! behind: credentials, cookies, addresses, hop-by-hop headers, our own, and what tells of the operator's account. The
+//! provider's credential is added by whoever sends, not here.
+
+use actix_web::http::header::{
+    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE,
+    HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
+};
+
+use super::dialect::Dialect;
+
+/// Request headers that pass to the provider.
+const REQUEST: [HeaderName; 6] = [
+    CONTENT_TYPE,
+    ACCEPT,
+    HeaderName::from_static("anthropic-version"),
+    HeaderName::from_static("anthropic-beta"),
+    HeaderName::from_static("openai-beta"),
+    HeaderName::from_static("idempotency-key"),
+];
+
+/// Response headers that pass to the client.
+const RESPONSE: [HeaderName; 13] = [
+    CONTENT_TYPE,
+    CONTENT_ENCODING,
+    CONTENT_LANGUAGE,
+    CONTENT_DISPOSITION,
+    CACHE_CONTROL,
+    RETRY_AFTER,
+    HeaderName::from_static("retry-after-ms"),
+    HeaderName::from_static("x-should-retry"),
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("request-id"),
+    HeaderName::from_static("openai-version"),
+    HeaderName::from_static("openai-processing-ms"),
+    HeaderName::from_static("x-simulated-provider"),
+];
+
+/// The version that Anthropic requires, for clients that name none.
+const ANTHROPIC_VERSION: (HeaderName, HeaderValue) = (
+    HeaderName::from_static("anthropic-version"),
+    HeaderValue::from_static("2023-06-01"),
+);
+
+/// The headers of a request to a provider, but for its credential. Compressed answers are not asked for, because usage
+/// is read from them.
+pub fn request_headers(dialect: Dialect, from: &HeaderMap) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(REQUEST.len() + 4);
+    copy(&REQUEST, from, &mut headers);
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.insert(
+        USER_AGENT,
+        HeaderValue::from_static(concat!("caldera/", env!("CARGO_PKG_VERSION"))),
+    );
+    let (name, version) = ANTHROPIC_VERSION;
+    if dialect == Dialect::Anthropic && !headers.contains_key(&name) {
+        headers.insert(name, version);
+    }
+    headers
+}
+
+/// Copies the headers of a provider's answer that the client may see.
+pub fn copy_response_headers(from: &HeaderMap, into: &mut HeaderMap) {
+    copy(&RESPONSE, from, into);
+}
+
+fn copy(names: &[HeaderName], from: &HeaderMap, into: &mut HeaderMap) {
+    for name in names {
+        for value in from.get_all(name) {
+            into.append(name.clone(), value.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn names(headers: &HeaderMap) -> Vec<String> {
+        let mut names: Vec<String> = headers.keys().map(|name| name.as_str().to_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn only_listed_request_headers_pass() {
+        let secret = [
+            "authorization",
+            "x-api-key",
+            "x-goog-api-key",
+            "xi-api-key",
+            "cookie",
+            "forwarded",
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "x-real-ip",
+            "x-lava-metadata",
+            "x-lava-fallbacks",
+            "connection",
+            "keep-alive",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+            "proxy-authorization",
+            "content-length",
+            "host",
+            "expect",
+            "origin",
+            "referer",
+            "user-agent",
+            "accept-encoding",
+            "openai-organization",
+            "openai-project",
+            "x-stainless-lang",
+            "content-encoding",
+        ];
+        let mut client = map(&[
+            ("content-type", "application/json"),
+            ("accept", "text/event-stream"),
+            ("anthropic-beta", "a"),
+            ("openai-beta", "b"),
+            ("idempotency-key", "k"),
+            ("anthropic-version", "2026-10-21"),
+        ]);
+        for name in secret {
+            client.append(HeaderName::from_static(name), HeaderValue::from_static("canary"));
+        }
+        let sent = request_headers(Dialect::Anthropic, &client);
+        assert!(!format!("{sent:?}").contains("canary"));
+        assert_eq!(
+            names(&sent),
+            [
+                "accept",
+                "accept-encoding",
+                "anthropic-beta",
+                "anthropic-version",
+                "content-type",
+                "idempotency-key",
+                "openai-beta",
+                "user-agent",
+            ]
+        );
+        assert_eq!(sent.get("anthropic-version").unwrap(), "2026-10-21");
+        assert_eq!(sent.get("accept-encoding").unwrap(), "identity");
+    }
+
+    #[test]
+    fn anthropic_gets_the_version_that_it_requires() {
+        let sent = request_headers(Dialect::Anthropic, &HeaderMap::new());
+        assert_eq!(sent.get("anthropic-version").unwrap(), "2023-06-01");
+        assert!(!request_headers(Dialect::OpenAi, &HeaderMap::new()).contains_key("anthropic-version"));
+    }
+
+    #[test]
+    fn the_operators_account_does_not_show_in_answers() {
+        let provider = map(&[
+            ("content-type", "application/json"),
+            ("retry-after", "1"),
+            ("x-request-id", "r"),
+            ("set-cookie", "canary"),
+            ("server", "canary"),
+            ("alt-svc", "canary"),
+            ("openai-organization", "canary"),
+            ("openai-project", "canary"),
+            ("anthropic-organization-id", "canary"),
+            ("x-ratelimit-limit-requests", "canary"),
+            ("anthropic-ratelimit-requests-limit", "canary"),
+            ("transfer-encoding", "canary"),
+            ("content-length", "canary"),
+            ("connection", "canary"),
+            ("x-lava-request-id", "canary"),
+            ("access-control-allow-origin", "canary"),
+            ("location", "canary"),
+        ]);
+        let mut answer = HeaderMap::new();
+        copy_response_headers(&provider, &mut answer);
+        assert_eq!(names(&answer), ["content-type", "retry-after", "x-request-id"]);
+    }
+}

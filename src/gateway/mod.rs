@@ -1,0 +1,381 @@
+//! The gateway: takes one request to a provider and back. [`serve`] is the way of a request, readable from top to bottom:
+//! resolve, quote, reserve, record, send; the pump does the rest. It imports neither storage nor http; it fails
+//! closed: whatever cannot be held or recorded is not sent.
+
+mod call;
+pub mod dialect;
+mod drain;
+pub mod headers;
+mod open_call;
+pub mod options;
+pub mod provider;
+mod pump;
+mod quote;
+pub mod sse;
+mod stream;
+pub mod target;
+pub mod token;
+mod upstream;
+mod worker;
+
+use std::time::Duration;
+
+use actix_web::http::header::HeaderMap;
+use tokio::sync::oneshot;
+
+use crate::domain::key::OnDisconnect;
+use crate::domain::money::Money;
+use crate::domain::request::{OpenRequest, ProviderKeyType};
+use crate::domain::room::Claim;
+use crate::domain::spend::{Admission, Call, Now};
+use crate::domain::usage::Usage;
+use crate::engine::accounts::AccountHold;
+use crate::engine::spend::{Granted, ReserveError};
+
+pub use call::{Caller, Incoming, Refusal, Route, Served};
+use dialect::{CallShape, Dialect, UsageFrames, inspect};
+pub use open_call::Costs;
+use open_call::{OpenCall, Pricing};
+use provider::{CredentialOwner, EndpointKind, Target, Wanted};
+pub use pump::{Cut, Reply, ReplyBody};
+use quote::{Quote, Terms, quote};
+use upstream::Outgoing;
+pub use upstream::UpstreamFailure;
+pub use worker::{Gateway, GatewayParts, Place, Worker};
+
+/// Takes one request to its provider and returns the head of the answer.
+pub async fn serve(worker: &Worker, incoming: Incoming<'_>) -> Result<Served, Refusal> {
+    let place = worker.enter().ok_or(Refusal::Overloaded)?;
+    let (shape, target) = resolve(worker, &incoming)?;
+    let quote = terms(worker, &incoming, shape.as_ref(), &target)?;
+    let asked = Asked {
+        target: &target,
+        shape: shape.as_ref(),
+        claim: quote.claim,
+    };
+    let granted = reserve(worker, &incoming, asked).await?;
+    let account_hold = cover(worker, &incoming.caller, granted.as_ref(), quote.claim).await?;
+    let headers = outgoing_headers(&incoming, &target)?;
+    let call = open(
+        worker,
+        &incoming,
+        Admitted {
+            target: &target,
+            shape: shape.as_ref(),
+            quote: &quote,
+            granted: granted.as_ref(),
+        },
+    )?;
+    launch(
+        worker,
+        incoming,
+        Launch {
+            call,
+            target,
+            shape,
+            quote,
+            granted,
+            account_hold,
+            headers,
+            place,
+        },
+    )
+    .await
+}
+
+/// Reads what the call asks for, and finds out where it goes.
+fn resolve(worker: &Worker, incoming: &Incoming<'_>) -> Result<(Option<CallShape>, Target), Refusal> {
+    let catalogue = worker.catalogue_for(incoming.caller.merchant.mode());
+    match &incoming.route {
+        Route::Model => {
+            let shape = inspect(incoming.dialect, &incoming.body).map_err(Refusal::Body)?;
+            let wanted = Wanted {
+                model: &shape.model,
+                dialect: incoming.dialect,
+                endpoint: EndpointKind::Chat,
+            };
+            let target = catalogue
+                .resolve_model(worker.prices(), wanted)
+                .map_err(Refusal::Resolve)?;
+            Ok((Some(shape), target))
+        }
+        Route::Url(url) => {
+            let owner = if incoming.caller.provider_key.is_some() {
+                CredentialOwner::Caller
+            } else {
+                CredentialOwner::Operator
+            };
+            let mut target = catalogue
+                .resolve_url(url, incoming.method.as_str(), owner)
+                .map_err(Refusal::Resolve)?;
+            match target.endpoint {
+                EndpointKind::CountTokens | EndpointKind::Models | EndpointKind::Opaque => return Ok((None, target)),
+                EndpointKind::Chat | EndpointKind::Embeddings => {}
+            }
+            let shape = inspect(target.dialect, &incoming.body).map_err(Refusal::Body)?;
+            target.price = target.provider.price(worker.prices(), &shape.model).cloned();
+            Ok((Some(shape), target))
+        }
+    }
+}
+
+fn terms(
+    worker: &Worker,
+    incoming: &Incoming<'_>,
+    shape: Option<&CallShape>,
+    target: &Target,
+) -> Result<Quote, Refusal> {
+    // On the caller's own credential nobody here pays the provider.
+    let paid = incoming.caller.provider_key.is_none();
+    let Some(shape) = shape else {
+        return Ok(Quote::free(incoming.body.clone()));
+    };
+    let terms = Terms {
+        settings: incoming.caller.spend_key.as_deref(),
+        wallet_must_cover: paid && worker.accounts().must_cover(incoming.caller.wallet_id),
+        price: target.price.clone().or_else(|| worker.default_price()),
+        endpoint: target.endpoint,
+        cap_field: target.provider.output_cap_field,
+        takes_stream_options: target.provider.takes_stream_options && target.dialect == Dialect::OpenAi,
+        model: target.model.as_deref().filter(|model| *model != shape.model),
+        default_output_cap: worker.options().default_output_cap,
+        slice_tokens: worker.slice_tokens(),
+    };
+    quote(shape, &incoming.body, terms)
+}
+
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    target: &'a Target,
+    shape: Option<&'a CallShape>,
+    claim: Claim,
+}
+
+/// Asks the key's shard; `None` for callers without a spend key.
+async fn reserve(worker: &Worker, incoming: &Incoming<'_>, wanted: Asked<'_>) -> Result<Option<Granted>, Refusal> {
+    let Asked { target, shape, claim } = wanted;
+    let Some(settings) = &incoming.caller.spend_key else {
+        return Ok(None);
+    };
+    let call = Call {
+        secret_version: settings.secret_version,
+        shape: incoming.required_shape,
+        model: target
+            .model
+            .as_deref()
+            .or(shape.map(|shape| shape.model.as_str()))
+            .map(Into::into),
+        provider: target.provider.name.clone(),
+        address: incoming.address,
+        claim,
+    };
+    let granted = worker
+        .spend()
+        .reserve(settings.id, call)
+        .await
+        .map_err(|error| match error {
+            ReserveError::Denied { denial, rate } => Refusal::Denied { denial, rate },
+            ReserveError::Overloaded => Refusal::Overloaded,
+            ReserveError::Stopped => Refusal::Stopping,
+        })?;
+    Ok(Some(granted))
+}
+
+/// Asks the wallet where it is prepaid and pays for this call.
+async fn cover(
+    worker: &Worker,
+    caller: &Caller,
+    granted: Option<&Granted>,
+    claim: Claim,
+) -> Result<Option<AccountHold>, Refusal> {
+    if caller.provider_key.is_some() || !worker.accounts().must_cover(caller.wallet_id) {
+        return Ok(None);
+    }
+    let claim = granted.map_or(claim, |granted| Claim {
+        wanted: granted.guard.hold().amount.max(claim.minimum),
+        ..claim
+    });
+    worker
+        .accounts()
+        .reserve(caller.wallet_id, claim)
+        .await
+        .map(Some)
+        .map_err(Refusal::Account)
+}
+
+struct Admitted<'a> {
+    target: &'a Target,
+    shape: Option<&'a CallShape>,
+    quote: &'a Quote,
+    granted: Option<&'a Granted>,
+}
+
+/// Records the admitted call; from here on it is billed whatever happens.
+fn open(worker: &Worker, incoming: &Incoming<'_>, admitted: Admitted<'_>) -> Result<OpenCall, Refusal> {
+    let now = worker.clock().now();
+    let Admitted {
+        target,
+        shape,
+        quote,
+        granted,
+    } = admitted;
+    let hold = granted.map(|granted| granted.guard.hold());
+    let (input_estimate, output_nanos_per_million) = estimates(&quote.pricing);
+    let caller = &incoming.caller;
+    worker
+        .lane()
+        .write_open(&OpenRequest {
+            id: incoming.id,
+            merchant_id: caller.merchant.id,
+            wallet_id: caller.wallet_id,
+            spend_key_id: caller.spend_key.as_ref().map(|settings| settings.id),
+            admission: hold.map_or_else(|| admission_at(now), |hold| hold.admission),
+            admitted_at_ms: granted.map_or(now.wall_ms, |granted| granted.admitted_at_ms),
+            hold: hold.map_or(Money::ZERO, |hold| hold.amount),
+            price_version: worker.prices().version(),
+            provider_key_type: if caller.provider_key.is_some() {
+                ProviderKeyType::Unmanaged
+            } else {
+                ProviderKeyType::Managed
+            },
+            streaming: shape.is_some_and(|shape| shape.stream),
+            simulated: target.provider.simulated,
+            input_estimate,
+            output_nanos_per_million,
+            provider: target.provider.name.to_string(),
+            model: shape.map(|shape| shape.model.clone()),
+            endpoint: format!("{} {}", incoming.method, public_url(worker, incoming, target)),
+            metadata: incoming.metadata.clone(),
+        })
+        .map_err(|_| Refusal::Backlog)?;
+    Ok(worker.open_call(incoming.id, caller, quote.pricing.clone()))
+}
+
+/// The address that clients know, wherever the operator has the call go.
+fn public_url(worker: &Worker, incoming: &Incoming<'_>, target: &Target) -> String {
+    let path = match (&incoming.route, target.dialect) {
+        (Route::Url(url), _) => return url.to_string(),
+        (Route::Model, Dialect::OpenAi) => "/chat/completions",
+        (Route::Model, Dialect::Anthropic) => "/messages",
+    };
+    let base = worker
+        .catalogue()
+        .public_base(&target.provider.name)
+        .map_or("", |base| base.as_str());
+    format!("{}{path}", base.trim_end_matches('/'))
+}
+
+struct Launch {
+    call: OpenCall,
+    target: Target,
+    shape: Option<CallShape>,
+    quote: Quote,
+    granted: Option<Granted>,
+    account_hold: Option<AccountHold>,
+    headers: HeaderMap,
+    place: Place,
+}
+
+/// Hands the call to a pump of its own and waits for the head of the answer.
+async fn launch(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result<Served, Refusal> {
+    let Launch {
+        mut call,
+        target,
+        shape,
+        quote,
+        granted,
+        account_hold,
+        headers,
+        place,
+    } = launch;
+    call.account_hold = account_hold;
+    let (rate, revocation, settings) = match granted {
+        Some(granted) => {
+            call.hold = Some(granted.guard);
+            (granted.rate, Some(granted.revocation), Some(granted.settings))
+        }
+        None => (None, None, None),
+    };
+    let streaming = shape.as_ref().is_some_and(|shape| shape.stream);
+    let asked = shape.as_ref().is_some_and(|shape| shape.include_usage);
+    let (reply, answer) = oneshot::channel();
+    let options = worker.options();
+    let first_byte_ms = if streaming {
+        options.first_byte_timeout_ms
+    } else {
+        options.answer_timeout_ms
+    };
+    let errand = pump::Errand {
+        dialect: target.dialect,
+        streaming,
+        usage_frames: if asked || target.dialect == Dialect::Anthropic {
+            UsageFrames::Pass
+        } else {
+            UsageFrames::Hide
+        },
+        reads_usage: shape.is_some(),
+        slice: quote.slice,
+        operators_credential: incoming.caller.provider_key.is_none(),
+        drains: settings.is_none_or(|settings| settings.on_disconnect == OnDisconnect::Drain),
+        appends_cost: incoming.wants_cost,
+        revocation: revocation.filter(|_| streaming),
+        outgoing: Outgoing {
+            headers,
+            method: incoming.method,
+            url: target.url,
+            body: quote.body,
+            first_byte_timeout: Duration::from_millis(first_byte_ms),
+        },
+        call,
+        reply,
+    };
+    worker.spawn(pump::run(worker.clone(), Box::new(errand)));
+    let reply = answer.await.map_err(|_| Refusal::Upstream(UpstreamFailure::Broken))??;
+    let provider = target.provider.name.clone();
+    Ok(Served {
+        reply,
+        rate,
+        output_cap: quote.output_cap,
+        simulated: target.provider.simulated,
+        provider,
+        place,
+    })
+}
+
+/// The client's headers that cross, and the credential of whoever pays the provider.
+fn outgoing_headers(incoming: &Incoming<'_>, target: &Target) -> Result<HeaderMap, Refusal> {
+    let mut headers = headers::request_headers(target.dialect, incoming.headers);
+    let credential = match &incoming.caller.provider_key {
+        Some(key) => Some(target.caller_credential(key).map_err(|_| Refusal::ProviderKeyInvalid)?),
+        None => target.provider.operator_credential().cloned(),
+    };
+    if let Some((name, value)) = credential {
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
+/// What the input is thought to cost, and the price of a million output tokens, for a settlement after a crash.
+fn estimates(pricing: &Pricing) -> (Money, i64) {
+    let Some(price) = &pricing.price else {
+        return (Money::ZERO, 0);
+    };
+    let input = pricing.cost(&pricing.estimate(0), None).total;
+    let million = Usage {
+        output_tokens: 1_000_000,
+        ..Usage::default()
+    };
+    let output = price.cost(&million, pricing.service_tier).unwrap_or(Money::MAX);
+    (input, output.nanos())
+}
+
+/// The cycles of a call without a spend key, in UTC.
+fn admission_at(now: Now) -> Admission {
+    use crate::domain::cycle::{Cycle, Window};
+    let start = |cycle| Window::containing(cycle, now.wall_s(), chrono_tz::Tz::UTC).start;
+    Admission {
+        day_start: start(Cycle::Daily),
+        week_start: start(Cycle::Weekly),
+        month_start: start(Cycle::Monthly),
+    }
+}

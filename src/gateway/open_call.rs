@@ -1,0 +1,231 @@
+//! One admitted call while it runs: its record in the journal, its holds, and the one way it ends. Whoever drops it
+//! without settling (a panic, a task that was cut) settles it by estimate, so that no path loses a billable call or
+//! leaves a hold behind.
+
+use std::sync::Arc;
+
+use crate::domain::ids::{RequestId, WalletId};
+use crate::domain::money::Money;
+use crate::domain::price::{ModelPrice, ServiceTier};
+use crate::domain::request::{Outcome, Settlement, UsageSource};
+use crate::domain::room::Claim;
+use crate::domain::usage::Usage;
+use crate::engine::accounts::{AccountHold, Accounts};
+use crate::engine::clock::Clock;
+use crate::engine::journal::{Lane, Written};
+use crate::engine::metrics::Metrics;
+use crate::engine::spend::HoldGuard;
+
+/// How a call is priced, fixed when it is admitted.
+#[derive(Clone, Debug)]
+pub struct Pricing {
+    /// `None`: the model has no price, and nobody has to cover it.
+    pub price: Option<Arc<ModelPrice>>,
+    pub service_tier: ServiceTier,
+    /// What the input is thought to come to, for a call whose provider never says.
+    pub input_estimate_tokens: u64,
+}
+
+impl Pricing {
+    /// The cost of a usage, and the shares of input and output in it.
+    pub fn cost(&self, usage: &Usage, tier: Option<ServiceTier>) -> Costs {
+        let Some(price) = &self.price else {
+            return Costs::default();
+        };
+        let tier = tier.unwrap_or(self.service_tier);
+        let amount = |usage: &Usage| price.cost(usage, tier).unwrap_or(Money::MAX);
+        let total = amount(usage);
+        let input = amount(&Usage {
+            output_tokens: 0,
+            reasoning_tokens: 0,
+            audio_output_tokens: 0,
+            ..*usage
+        })
+        .min(total);
+        Costs {
+            total,
+            input,
+            output: total.saturating_sub(input),
+        }
+    }
+
+    /// The usage of a call whose provider did not say, with so many output tokens served.
+    pub fn estimate(&self, output_tokens: u64) -> Usage {
+        Usage {
+            input_tokens: self.input_estimate_tokens,
+            output_tokens,
+            ..Usage::default()
+        }
+    }
+}
+
+/// A cost and its shares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Costs {
+    pub total: Money,
+    pub input: Money,
+    pub output: Money,
+}
+
+/// How a call ended, as far as the caller of [`OpenCall::settle`] knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    pub outcome: Outcome,
+    pub http_status: u16,
+    pub usage: Usage,
+    pub usage_source: UsageSource,
+    /// The tier that served it, where the answer says so.
+    pub service_tier: Option<ServiceTier>,
+    pub response_id: String,
+}
+
+impl Ending {
+    /// The provider served nothing.
+    pub fn nothing(http_status: u16) -> Self {
+        Self {
+            outcome: Outcome::Error,
+            http_status,
+            usage: Usage::default(),
+            usage_source: UsageSource::None,
+            service_tier: None,
+            response_id: String::new(),
+        }
+    }
+}
+
+/// What a running call owns.
+pub struct OpenCall {
+    pub id: RequestId,
+    pub pricing: Pricing,
+    pub(super) wallet_id: WalletId,
+    pub(super) lane: Lane,
+    pub(super) clock: Clock,
+    pub(super) accounts: Accounts,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) hold: Option<HoldGuard>,
+    pub(super) account_hold: Option<AccountHold>,
+    /// Whether the caller's own credential pays the provider: then the wallet does not.
+    pub(super) wallet_pays: bool,
+    /// Output tokens counted so far, for the estimate of a call that is dropped.
+    pub served_tokens: u64,
+    pub(super) settled: bool,
+}
+
+impl OpenCall {
+    /// What is held for the call: the smaller of the key's hold and the account's; `None` where nobody must cover it.
+    pub fn held(&self) -> Option<Money> {
+        let key = self.hold.as_ref().map(|guard| guard.hold().amount);
+        let account = self.account_hold.as_ref().map(AccountHold::amount);
+        match (key, account) {
+            (Some(key), Some(account)) => Some(key.min(account)),
+            (key, account) => key.or(account),
+        }
+    }
+
+    /// Enlarges the holds until `needed` is covered, by `ahead` more where there is room; whether it is covered.
+    pub async fn cover(&mut self, needed: Money, ahead: Money) -> bool {
+        let claim = |held: Money| {
+            let minimum = needed.saturating_sub(held).or_zero();
+            Claim {
+                minimum,
+                wanted: minimum.saturating_add(ahead),
+            }
+        };
+        if let Some(hold) = &mut self.hold
+            && hold.hold().amount < needed
+            && hold.extend(claim(hold.hold().amount)).await.is_err()
+        {
+            return false;
+        }
+        if let Some(hold) = &mut self.account_hold
+            && hold.amount() < needed
+            && hold.extend(claim(hold.amount())).await.is_err()
+        {
+            return false;
+        }
+        true
+    }
+
+    /// Records how far a stream has come.
+    pub fn record_progress(&self) {
+        self.lane.write_progress(self.id, self.served_tokens);
+    }
+
+    /// Ends the call: the record first, then the holds.
+    pub fn settle(mut self, ending: Ending) -> (Written, Costs) {
+        self.end(ending)
+    }
+
+    fn count(&self, ending: &Ending) {
+        match ending.outcome {
+            Outcome::Completed => self.metrics.requests_completed.add(1),
+            Outcome::Error => self.metrics.requests_failed.add(1),
+        }
+        match ending.usage_source {
+            UsageSource::Estimated | UsageSource::Partial | UsageSource::CrashEstimate => {
+                self.metrics.usage_estimated.add(1)
+            }
+            UsageSource::Provider | UsageSource::None => {}
+        }
+    }
+
+    fn end(&mut self, ending: Ending) -> (Written, Costs) {
+        self.settled = true;
+        self.count(&ending);
+        let mut costs = self.pricing.cost(&ending.usage, ending.service_tier);
+        if ending.usage_source == UsageSource::Estimated {
+            costs = costs.at_most(self.held().filter(|held| *held > Money::ZERO));
+        }
+        let written = self.lane.write_settle(&Settlement {
+            id: self.id,
+            outcome: ending.outcome,
+            usage_source: ending.usage_source,
+            http_status: ending.http_status,
+            usage: ending.usage,
+            cost: costs.total,
+            input_cost: costs.input,
+            output_cost: costs.output,
+            finished_at_ms: self.clock.wall_ms(),
+            response_id: ending.response_id,
+        });
+        if let Some(hold) = self.hold.take() {
+            hold.settle(costs.total);
+        }
+        match self.account_hold.take() {
+            Some(hold) => hold.settle(costs.total),
+            None if self.wallet_pays => self.accounts.charge(self.wallet_id, costs.total),
+            None => {}
+        }
+        (written, costs)
+    }
+}
+
+impl Costs {
+    /// An estimate never exceeds what was held for it.
+    fn at_most(self, bound: Option<Money>) -> Self {
+        let Some(bound) = bound else { return self };
+        let total = self.total.min(bound);
+        let input = self.input.min(total);
+        Self {
+            total,
+            input,
+            output: total.saturating_sub(input),
+        }
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        if !self.settled {
+            let usage = self.pricing.estimate(self.served_tokens);
+            self.end(Ending {
+                outcome: Outcome::Error,
+                http_status: 500,
+                usage,
+                usage_source: UsageSource::Estimated,
+                service_tier: None,
+                response_id: String::new(),
+            });
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! From what a client asked for, a model or a URL, to the provider that is called. It fails closed: an address outside
+//! the catalogue, an endpoint without a usage reader, a provider without a credential are refusals that say what is
+//! missing. The address that is called is always rebuilt from the catalogue, never taken from the client.
+
+use std::sync::Arc;
+
+use actix_web::http::Uri;
+use actix_web::http::header::{HeaderName, HeaderValue, InvalidHeaderValue};
+use url::Url;
+
+use super::{Catalogue, CredentialStyle, EndpointKind, Provider};
+use crate::domain::price::{Mode, ModelPrice, PriceBook};
+use crate::domain::secret::Secret;
+use crate::gateway::dialect::Dialect;
+
+/// What a call to a unified endpoint wants.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    pub model: &'a str,
+    /// The dialect that the client speaks.
+    pub dialect: Dialect,
+    pub endpoint: EndpointKind,
+}
+
+/// Whose credential a forwarded call carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialOwner {
+    Operator,
+    /// The caller's own: any path of the host.
+    Caller,
+}
+
+/// Where a call goes.
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub provider: Arc<Provider>,
+    pub url: Uri,
+    pub endpoint: EndpointKind,
+    pub dialect: Dialect,
+    /// The provider's own name of the model; `None` for a URL, whose model is in the body.
+    pub model: Option<String>,
+    /// `None` for a model that the price book does not know, and for a URL.
+    pub price: Option<Arc<ModelPrice>>,
+    credential_style: CredentialStyle,
+}
+
+impl Target {
+    /// The header with the caller's own credential, in this provider's style.
+    pub fn caller_credential(&self, key: &Secret<String>) -> Result<(HeaderName, HeaderValue), InvalidHeaderValue> {
+        self.credential_style.header(key.expose())
+    }
+}
+
+/// Why there is nowhere to go. `code` and `status` are what the client sees.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResolveError {
+    #[error("No credential for the provider {provider}: set {variable} to use {subject}.")]
+    CredentialMissing {
+        provider: Arc<str>,
+        variable: String,
+        subject: String,
+    },
+    #[error(
+        "{model} is served by {provider}, whose format this endpoint cannot translate yet; use the provider's own format."
+    )]
+    NotTranslated { model: String, provider: Arc<str> },
+    #[error("{host} is not a provider that this server forwards to.")]
+    HostUnknown { host: String },
+    #[error("{method} {path} of {provider} cannot be called with the operator's credential.")]
+    EndpointUnknown {
+        method: String,
+        path: String,
+        provider: Arc<str>,
+    },
+    #[error("The target is not a valid address.")]
+    NotAnAddress,
+}
+
+impl ResolveError {
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::CredentialMissing { .. } => "model_not_found",
+            Self::NotTranslated { .. } => "forward_model_not_supported",
+            Self::HostUnknown { .. } | Self::EndpointUnknown { .. } | Self::NotAnAddress => {
+                "forward_endpoint_not_supported"
+            }
+        }
+    }
+
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::CredentialMissing { .. } => 404,
+            Self::NotTranslated { .. }
+            | Self::HostUnknown { .. }
+            | Self::EndpointUnknown { .. }
+            | Self::NotAnAddress => 400,
+        }
+    }
+
+    /// The parameter that is wrong.
+    pub const fn param(&self) -> &'static str {
+        match self {
+            Self::CredentialMissing { .. } | Self::NotTranslated { .. } => "model",
+            Self::HostUnknown { .. } | Self::EndpointUnknown { .. } | Self::NotAnAddress => "u",
+        }
+    }
+}
+
+/// A row of the model list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedModel {
+    pub id: String,
+    pub owned_by: Arc<str>,
+    pub price: Arc<ModelPrice>,
+}
+
+impl Provider {
+    /// The price of one of this provider's models.
+    pub fn price<'b>(&self, book: &'b PriceBook, model: &str) -> Option<&'b Arc<ModelPrice>> {
+        book.find(&self.price_tags, &self.price_prefixes, model)
+    }
+
+    fn require_credential(&self, subject: &str) -> Result<(), ResolveError> {
+        if self.has_credential() {
+            return Ok(());
+        }
+        Err(ResolveError::CredentialMissing {
+            provider: self.name.clone(),
+            variable: self.key_variable.clone(),
+            subject: subject.to_owned(),
+        })
+    }
+
+    /// The path behind the base address; `None` outside of it.
+    fn path_inside<'u>(&self, url: &'u Url) -> Option<&'u str> {
+        let rest = url.path().strip_prefix(self.public_base.path().trim_end_matches('/'))?;
+        (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+    }
+
+    fn is_at(&self, host: &str) -> bool {
+        self.public_base.host_str() == Some(host) || self.hosts.iter().any(|known| known == host)
+    }
+
+    /// The address to call for a URL of this provider: inside the base address behind ours, else on our host.
+    fn rebuild(&self, url: &Url) -> Option<Uri> {
+        let mut called = self.base.clone();
+        match self.path_inside(url) {
+            Some(rest) => called.set_path(&format!("{}{rest}", self.base.path().trim_end_matches('/'))),
+            None => called.set_path(url.path()),
+        }
+        called.set_query(url.query());
+        called.as_str().parse().ok()
+    }
+}
+
+impl Catalogue {
+    /// Where a model's call goes: `provider/model` names a provider, a bare id goes to the first provider with a
+    /// credential that the price book lists for it, an unknown one to the dialect's own provider, without a price.
+    pub fn resolve_model(&self, book: &PriceBook, wanted: Wanted<'_>) -> Result<Target, ResolveError> {
+        let named = wanted
+            .model
+            .split_once('/')
+            .and_then(|(name, model)| Some((self.find(name)?, model)));
+        if let Some((provider, model)) = named.filter(|(_, model)| !model.is_empty()) {
+            return self.model_target(provider, Wanted { model, ..wanted }, provider.price(book, model));
+        }
+        let mut second_choice = None;
+        for provider in &self.providers {
+            let Some(price) = provider.price(book, wanted.model) else {
+                continue;
+            };
+            if provider.dialect == wanted.dialect && provider.has_credential() {
+                return self.model_target(provider, wanted, Some(price));
+            }
+            let better = second_choice.is_none_or(|(known, _): (&Arc<Provider>, _)| {
+                known.dialect != wanted.dialect && provider.dialect == wanted.dialect
+            });
+            if better {
+                second_choice = Some((provider, price));
+            }
+        }
+        if let Some((provider, price)) = second_choice {
+            return self.model_target(provider, wanted, Some(price));
+        }
+        let own = self.find(wanted.dialect.name()).ok_or(ResolveError::NotAnAddress)?;
+        self.model_target(own, wanted, None)
+    }
+
+    /// Where a forwarded URL goes. The operator's credential reaches only the endpoints that the catalogue names.
+    pub fn resolve_url(&self, url: &Url, method: &str, owner: CredentialOwner) -> Result<Target, ResolveError> {
+        let provider = self.provider_at(url)?;
+        let path = provider.path_inside(url);
+        let endpoint = provider
+            .endpoints
+            .iter()
+            .find(|(endpoint, _)| path.is_some_and(|path| endpoint.matches(method, path)));
+        let kind = match (endpoint, owner) {
+            (Some((endpoint, _)), _) => endpoint.kind,
+            (None, CredentialOwner::Caller) => EndpointKind::Opaque,
+            (None, CredentialOwner::Operator) => {
+                let (method, path) = (method.to_owned(), url.path().to_owned());
+                return Err(ResolveError::EndpointUnknown {
+                    method,
+                    path,
+                    provider: provider.name.clone(),
+                });
+            }
+        };
+        if owner == CredentialOwner::Operator {
+            provider.require_credential("this endpoint")?;
+        }
+        Ok(Target {
+            provider: provider.clone(),
+            url: provider.rebuild(url).ok_or(ResolveError::NotAnAddress)?,
+            endpoint: kind,
+            dialect: provider.dialect,
+            model: None,
+            price: None,
+            credential_style: if path.is_some() {
+                provider.credential_style
+            } else {
+                provider.outside_style
+            },
+        })
+    }
+
+    /// The provider of a URL's host; where several share it, the one whose base address reaches furthest into it.
+    fn provider_at(&self, url: &Url) -> Result<&Arc<Provider>, ResolveError> {
+        let host = url.host_str().unwrap_or_default();
+        if let Some(port) = url.port() {
+            return Err(ResolveError::HostUnknown {
+                host: format!("{host}:{port}"),
+            });
+        }
+        let at_host = || self.providers.iter().filter(|provider| provider.is_at(host));
+        let inside = at_host().filter(|provider| provider.path_inside(url).is_some());
+        let longest = inside.max_by_key(|provider| provider.public_base.path().len());
+        longest
+            .or_else(|| at_host().next())
+            .ok_or_else(|| ResolveError::HostUnknown { host: host.to_owned() })
+    }
+
+    /// The chat models that can be called now, by provider in the configured order, then by id.
+    pub fn models_for(&self, book: &PriceBook) -> Vec<ListedModel> {
+        let mut listed = Vec::new();
+        let mut prices: Vec<&Arc<ModelPrice>> = book.models().filter(|price| price.mode == Mode::Chat).collect();
+        prices.sort_by(|one, other| one.id.cmp(&other.id));
+        for provider in self.providers.iter().filter(|provider| provider.has_credential()) {
+            for price in prices
+                .iter()
+                .filter(|price| provider.price_tags.contains(&price.provider_tag))
+            {
+                let bare = |prefix: &Arc<str>| price.id.strip_prefix(&**prefix)?.strip_prefix('/');
+                let id = provider.price_prefixes.iter().find_map(bare).unwrap_or(&price.id);
+                // The base of fine-tunes is a price, not a model.
+                if !id.starts_with("ft:") {
+                    let price = Arc::clone(price);
+                    listed.push(ListedModel {
+                        id: id.to_owned(),
+                        owned_by: provider.name.clone(),
+                        price,
+                    });
+                }
+            }
+        }
+        let mut seen = std::collections::HashSet::new();
+        listed.retain(|model| seen.insert(model.id.clone()));
+        listed
+    }
+
+    fn model_target(
+        &self,
+        provider: &Arc<Provider>,
+        wanted: Wanted<'_>,
+        price: Option<&Arc<ModelPrice>>,
+    ) -> Result<Target, ResolveError> {
+        if provider.dialect != wanted.dialect {
+            let model = wanted.model.to_owned();
+            return Err(ResolveError::NotTranslated {
+                model,
+                provider: provider.name.clone(),
+            });
+        }
+        provider.require_credential(wanted.model)?;
+        let endpoint = provider
+            .endpoints
+            .iter()
+            .find(|(endpoint, _)| endpoint.kind == wanted.endpoint);
+        let url = endpoint
+            .and_then(|(_, url)| url.clone())
+            .ok_or_else(|| ResolveError::EndpointUnknown {
+                method: "POST".to_owned(),
+                path: wanted.model.to_owned(),
+                provider: provider.name.clone(),
+            })?;
+        Ok(Target {
+            provider: provider.clone(),
+            url,
+            endpoint: wanted.endpoint,
+            dialect: provider.dialect,
+            model: Some(wanted.model.to_owned()),
+            price: price.cloned(),
+            credential_style: provider.credential_style,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

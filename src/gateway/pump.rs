@@ -1,0 +1,212 @@
+//! The task that carries one call to its provider and its answer back. It outlives the client: a client that leaves
+//! cancels nothing here, and what was served is billed. Every way out of it settles the call exactly once.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::domain::money::Money;
+use crate::domain::request::{Outcome, UsageSource};
+use crate::engine::spend::Revocation;
+
+use super::dialect::{Answer, Dialect, UsageFrames, read_answer};
+use super::headers;
+use super::open_call::{Costs, Ending, OpenCall};
+use super::stream::StreamPump;
+use super::upstream::{Outgoing, RawAnswer, UpstreamFailure, is_redirect};
+use super::{Refusal, Worker};
+
+/// A whole answer above this is cut; no provider sends one in practice.
+const ANSWER_LIMIT_BYTES: usize = 256 << 20;
+
+/// What the client gets.
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: ReplyBody,
+}
+
+/// An answer's body.
+pub enum ReplyBody {
+    /// With what it cost.
+    Whole(Bytes, Costs),
+    /// Chunks as they come; an error ends the connection without a proper end.
+    Stream(mpsc::Receiver<Result<Bytes, Cut>>),
+}
+
+/// The provider's stream broke: the client must not take what it got for the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the provider's answer ended before its end")]
+pub struct Cut;
+
+/// What a pump needs besides its call.
+pub struct Errand {
+    pub call: OpenCall,
+    pub dialect: Dialect,
+    /// Whether the answer may be a stream whose usage has to be read.
+    pub streaming: bool,
+    pub usage_frames: UsageFrames,
+    /// How usage is read: `None` where the endpoint costs nothing.
+    pub reads_usage: bool,
+    /// What a stream's hold is topped up by; `None` where the hold covers the whole call.
+    pub slice: Option<Money>,
+    pub operators_credential: bool,
+    pub drains: bool,
+    pub appends_cost: bool,
+    pub revocation: Option<std::sync::Arc<Revocation>>,
+    pub outgoing: Outgoing,
+    pub reply: oneshot::Sender<Result<Reply, Refusal>>,
+}
+
+/// Runs the call to its end; a stream goes on in a task of its own, which needs less room than the sending did.
+pub async fn run(worker: Worker, mut errand: Box<Errand>) {
+    let outgoing = std::mem::take(&mut errand.outgoing);
+    tracing::debug!(request.id = %errand.call.id, url = %outgoing.url, "calling the provider");
+    match worker.upstream().send(outgoing).await {
+        Err(failure) => fail(errand, failure),
+        Ok(answer) if is_redirect(answer.status()) => refuse(errand, Refusal::ProviderRedirected, 502),
+        Ok(answer) if errand.operators_credential && is_credential_error(answer.status()) => {
+            refuse(errand, Refusal::ProviderAuthFailed, 502);
+        }
+        Ok(answer) if errand.streaming && answer.status().is_success() && is_event_stream(&answer) => {
+            let stream = StreamPump::new(worker.clone(), errand, answer);
+            worker.spawn(stream.run());
+        }
+        Ok(answer) => whole(&worker, errand, answer).await,
+    }
+}
+
+/// Settles a call that got no answer.
+fn fail(errand: Box<Errand>, failure: UpstreamFailure) {
+    let refusal = Refusal::Upstream(failure);
+    let status = match failure {
+        UpstreamFailure::TimedOut => 504,
+        UpstreamFailure::Unreachable | UpstreamFailure::Broken => 502,
+    };
+    if !failure.may_have_run() {
+        return refuse(errand, refusal, status);
+    }
+    let usage = errand.call.pricing.estimate(0);
+    errand.call.settle(Ending {
+        usage,
+        usage_source: UsageSource::Estimated,
+        ..Ending::nothing(status)
+    });
+    answer_with(errand.reply, Err(refusal));
+}
+
+/// Settles a call that the provider did not serve.
+fn refuse(errand: Box<Errand>, refusal: Refusal, status: u16) {
+    errand.call.settle(Ending::nothing(status));
+    answer_with(errand.reply, Err(refusal));
+}
+
+/// Sends what the client gets; a client that has left gets nothing.
+pub(super) fn answer_with(reply: oneshot::Sender<Result<Reply, Refusal>>, answer: Result<Reply, Refusal>) {
+    drop(reply.send(answer));
+}
+
+/// Carries an answer that does not stream.
+async fn whole(worker: &Worker, errand: Box<Errand>, answer: RawAnswer) {
+    let (status, headers) = (answer.status(), client_headers(&answer));
+    // The client library takes a connection that closes early for the end of the answer.
+    let promised: Option<u64> = text_header(&answer, CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    let patience = Duration::from_millis(worker.options().answer_timeout_ms);
+    let body = match timeout(patience, collect(answer)).await {
+        Ok(Ok(body)) if promised.is_some_and(|length| length != body.len() as u64) => {
+            return fail(errand, UpstreamFailure::Broken);
+        }
+        Ok(Ok(body)) => body,
+        Ok(Err(Cut)) => return fail(errand, UpstreamFailure::Broken),
+        Err(_) => return fail(errand, UpstreamFailure::TimedOut),
+    };
+    let ending = if status.is_success() && errand.reads_usage {
+        ending_of(&errand, status, &body)
+    } else {
+        let outcome = if status.is_success() {
+            Outcome::Completed
+        } else {
+            Outcome::Error
+        };
+        Ending {
+            outcome,
+            ..Ending::nothing(status.as_u16())
+        }
+    };
+    let held = errand.call.held();
+    let (written, costs) = errand.call.settle(ending);
+    worker.note_underestimate(held, costs.total);
+    if written.durable().await.is_err() {
+        tracing::error!("the journal was closed under a running call");
+    }
+    answer_with(
+        errand.reply,
+        Ok(Reply {
+            status,
+            headers,
+            body: ReplyBody::Whole(body, costs),
+        }),
+    );
+}
+
+fn ending_of(errand: &Errand, status: StatusCode, body: &[u8]) -> Ending {
+    let answer: Answer = read_answer(errand.dialect, body);
+    let (usage, usage_source) = match answer.usage {
+        Some(usage) => (usage, UsageSource::Provider),
+        None => (
+            errand.call.pricing.estimate(answer.content_tokens()),
+            UsageSource::Estimated,
+        ),
+    };
+    Ending {
+        outcome: Outcome::Completed,
+        http_status: status.as_u16(),
+        usage,
+        usage_source,
+        service_tier: answer.service_tier,
+        response_id: answer.response_id.unwrap_or_default(),
+    }
+}
+
+/// The headers of an answer that the client may see.
+pub(super) fn client_headers(answer: &RawAnswer) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    headers::copy_response_headers(answer.headers(), &mut headers);
+    headers
+}
+
+async fn collect(mut answer: RawAnswer) -> Result<Bytes, Cut> {
+    let Some(first) = answer.next().await else {
+        return Ok(Bytes::new());
+    };
+    let first = first.map_err(|_| Cut)?;
+    let Some(second) = answer.next().await else {
+        return Ok(first);
+    };
+    let mut body = BytesMut::from(&first[..]);
+    body.extend_from_slice(&second.map_err(|_| Cut)?);
+    while let Some(chunk) = answer.next().await {
+        body.extend_from_slice(&chunk.map_err(|_| Cut)?);
+        if body.len() > ANSWER_LIMIT_BYTES {
+            return Err(Cut);
+        }
+    }
+    Ok(body.freeze())
+}
+
+fn is_credential_error(status: StatusCode) -> bool {
+    status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN
+}
+
+fn text_header(answer: &RawAnswer, name: HeaderName) -> Option<&str> {
+    answer.headers().get(name).and_then(|value| value.to_str().ok())
+}
+
+fn is_event_stream(answer: &RawAnswer) -> bool {
+    text_header(answer, CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/event-stream"))
+}

@@ -1,0 +1,207 @@
+//! What a call may cost before it is sent: the claim on the payers' money, and what must change in its body so that the
+//! claim holds. Computed from the bytes that will be sent, never from hopes: where a payer must be covered, a call
+//! without a price or without a bound is refused.
+
+use bytes::Bytes;
+
+use crate::domain::key::{Enforcement, KeySettings};
+use crate::domain::money::Money;
+use crate::domain::price::{Bound, ModelPrice};
+use crate::domain::room::Claim;
+
+use super::Refusal;
+use super::dialect::{CallShape, Changes, OutputCap, OutputCapField, rewrite};
+use super::open_call::Pricing;
+use super::provider::EndpointKind;
+
+/// Bytes of text that one token stands for, in an estimate.
+const BYTES_A_TOKEN: u64 = 4;
+
+/// Who must be covered, and how closely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cover {
+    /// Nobody: the call is counted when it ends.
+    Nothing,
+    /// Somebody who looks at settled spend only: a price is needed, a bound is not.
+    Priced,
+    /// The bound of the whole call is held.
+    Whole,
+    /// A stream's hold grows with its output.
+    Growing,
+}
+
+/// The terms on which a call is sent.
+pub struct Quote {
+    pub pricing: Pricing,
+    pub claim: Claim,
+    /// What a stream's hold is topped up by.
+    pub slice: Option<Money>,
+    /// The cap that was set because the call had none.
+    pub output_cap: Option<u64>,
+    pub body: Bytes,
+}
+
+/// What a quote depends on besides the call.
+pub struct Terms<'a> {
+    pub settings: Option<&'a KeySettings>,
+    pub wallet_must_cover: bool,
+    pub price: Option<std::sync::Arc<ModelPrice>>,
+    pub endpoint: EndpointKind,
+    pub cap_field: OutputCapField,
+    pub takes_stream_options: bool,
+    /// The model's name at the provider, where it is not what the body says.
+    pub model: Option<&'a str>,
+    pub default_output_cap: u64,
+    pub slice_tokens: u64,
+}
+
+/// Works out the terms of a call.
+pub fn quote(shape: &CallShape, body: &Bytes, terms: Terms<'_>) -> Result<Quote, Refusal> {
+    let cover = cover(shape, &terms);
+    let include_usage = shape.stream && terms.takes_stream_options && !shape.include_usage;
+    let pricing = Pricing {
+        price: terms.price.clone(),
+        service_tier: shape.service_tier,
+        input_estimate_tokens: input_estimate(shape),
+    };
+    let held = match (cover, &terms.price) {
+        (Cover::Nothing, _) => Held::default(),
+        (Cover::Priced, Some(_)) => Held::default(),
+        (Cover::Priced | Cover::Whole | Cover::Growing, None) => {
+            return Err(Refusal::PriceUnknown(shape.model.clone()));
+        }
+        (Cover::Whole, Some(price)) => whole(shape, price, &terms)?,
+        (Cover::Growing, Some(price)) => growing(shape, price, &terms)?,
+    };
+    let changes = Changes {
+        include_usage,
+        output_cap: held.write_cap.map(|cap| (terms.cap_field, cap)),
+        model: terms.model,
+    };
+    let body = rewrite(body, shape, changes);
+    Ok(Quote {
+        pricing,
+        claim: held.claim,
+        slice: held.slice,
+        output_cap: held.injected,
+        body,
+    })
+}
+
+impl Quote {
+    /// The terms of a call of which nothing is read and nothing is charged.
+    pub fn free(body: Bytes) -> Self {
+        let pricing = Pricing {
+            price: None,
+            service_tier: Default::default(),
+            input_estimate_tokens: 0,
+        };
+        let Held {
+            claim,
+            slice,
+            injected: output_cap,
+            ..
+        } = Held::default();
+        Self {
+            pricing,
+            claim,
+            slice,
+            output_cap,
+            body,
+        }
+    }
+}
+
+struct Held {
+    claim: Claim,
+    slice: Option<Money>,
+    /// To be written into the provider's field.
+    write_cap: Option<u64>,
+    injected: Option<u64>,
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        Self {
+            claim: Claim::exactly(Money::ZERO),
+            slice: None,
+            write_cap: None,
+            injected: None,
+        }
+    }
+}
+
+fn cover(shape: &CallShape, terms: &Terms<'_>) -> Cover {
+    let key = terms.settings.filter(|settings| settings.must_cover());
+    let enforcement = match (key.map(|settings| settings.enforcement), terms.wallet_must_cover) {
+        (Some(Enforcement::Soft | Enforcement::Observe) | None, true) => Enforcement::Adaptive,
+        (Some(enforcement), _) => enforcement,
+        (None, false) => return Cover::Nothing,
+    };
+    let hides_output = terms.price.as_ref().is_some_and(|price| price.reasoning);
+    match enforcement {
+        Enforcement::Adaptive if shape.stream && !hides_output => Cover::Growing,
+        Enforcement::Adaptive | Enforcement::Strict => Cover::Whole,
+        Enforcement::Soft => Cover::Priced,
+        Enforcement::Observe => Cover::Nothing,
+    }
+}
+
+/// Holds the upper bound of the whole call, setting a cap where it has none.
+fn whole(shape: &CallShape, price: &ModelPrice, terms: &Terms<'_>) -> Result<Held, Refusal> {
+    if terms.endpoint == EndpointKind::Embeddings {
+        return Ok(Held {
+            claim: Claim::exactly(upper_bound(shape, price, 0)?),
+            ..Held::default()
+        });
+    }
+    let most = price.max_output_tokens.unwrap_or(u64::MAX);
+    let (cap, write_cap, injected) = match shape.output_cap(terms.cap_field) {
+        OutputCap::Honoured(cap) => (cap.min(most), None, None),
+        OutputCap::Elsewhere(cap) => (cap.min(most), Some(cap), None),
+        OutputCap::Absent => {
+            let cap = most.min(terms.default_output_cap);
+            (cap, Some(cap), Some(cap))
+        }
+    };
+    let amount = upper_bound(shape, price, cap)?;
+    Ok(Held {
+        claim: Claim::exactly(amount),
+        slice: None,
+        write_cap,
+        injected,
+    })
+}
+
+/// Holds the input's bound and a slice of output, which the pump tops up.
+fn growing(shape: &CallShape, price: &ModelPrice, terms: &Terms<'_>) -> Result<Held, Refusal> {
+    let input = upper_bound(shape, price, 0)?;
+    let first = upper_bound(shape, price, terms.slice_tokens)?;
+    let least = upper_bound(shape, price, 1)?;
+    let slice = first.saturating_sub(input);
+    Ok(Held {
+        claim: Claim {
+            minimum: least,
+            wanted: first,
+        },
+        slice: Some(slice),
+        write_cap: None,
+        injected: None,
+    })
+}
+
+fn upper_bound(shape: &CallShape, price: &ModelPrice, output_tokens: u64) -> Result<Money, Refusal> {
+    if let Some(field) = shape.unbounded {
+        return Err(Refusal::CostUnbounded(field));
+    }
+    let bound: Bound = shape
+        .bound(price.max_input_tokens, output_tokens)
+        .ok_or(Refusal::CostUnbounded("messages"))?;
+    price
+        .upper_bound(&bound)
+        .map_err(|_| Refusal::CostUnbounded("max_tokens"))
+}
+
+fn input_estimate(shape: &CallShape) -> u64 {
+    shape.text_bytes / BYTES_A_TOKEN + 3 * shape.message_count
+}

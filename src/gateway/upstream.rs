@@ -1,0 +1,102 @@
+//! The call to the provider: one connection pool a worker, no redirects, no decompression, no limits of the client
+//! library's own. An error says whether the provider may have run the call, which decides what it is billed.
+
+use std::time::Duration;
+
+use actix_web::http::header::HeaderMap;
+use actix_web::http::{Method, StatusCode, Uri};
+use awc::error::SendRequestError;
+use bytes::Bytes;
+
+use super::options::GatewayOptions;
+
+/// The head of an answer with its body still to be read.
+pub type RawAnswer = awc::ClientResponse;
+
+/// What goes to the provider.
+#[derive(Default)]
+pub struct Outgoing {
+    pub method: Method,
+    pub url: Uri,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub first_byte_timeout: Duration,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpstreamFailure {
+    /// The call never reached the provider.
+    Unreachable,
+    /// The connection broke after the call went out: the provider may have run it.
+    Broken,
+    /// No answer in time: the provider may be running it.
+    TimedOut,
+}
+
+impl UpstreamFailure {
+    pub fn may_have_run(self) -> bool {
+        match self {
+            Self::Unreachable => false,
+            Self::Broken | Self::TimedOut => true,
+        }
+    }
+}
+
+/// A worker's client.
+#[derive(Clone)]
+pub struct Upstream {
+    client: awc::Client,
+}
+
+impl Upstream {
+    pub fn new(options: &GatewayOptions) -> Self {
+        let connect = Duration::from_millis(options.connect_timeout_ms);
+        let connector = awc::Connector::new()
+            .limit(0)
+            .timeout(connect)
+            .handshake_timeout(connect);
+        let client = awc::Client::builder()
+            .connector(connector)
+            .disable_redirects()
+            .disable_timeout()
+            .no_default_headers()
+            .finish();
+        Self { client }
+    }
+
+    /// Sends the call and waits for the head of its answer.
+    pub async fn send(&self, outgoing: Outgoing) -> Result<RawAnswer, UpstreamFailure> {
+        let mut request = self
+            .client
+            .request(outgoing.method, outgoing.url)
+            .no_decompress()
+            .timeout(outgoing.first_byte_timeout);
+        *request.headers_mut() = outgoing.headers;
+        let sent = if outgoing.body.is_empty() {
+            request.send()
+        } else {
+            request.send_body(outgoing.body)
+        };
+        sent.await.map_err(|error| {
+            tracing::debug!(error = %error, "the provider did not answer");
+            classify(&error)
+        })
+    }
+}
+
+fn classify(error: &SendRequestError) -> UpstreamFailure {
+    match error {
+        SendRequestError::Url(_)
+        | SendRequestError::Connect(_)
+        | SendRequestError::Http(_)
+        | SendRequestError::TunnelNotSupported => UpstreamFailure::Unreachable,
+        SendRequestError::Timeout => UpstreamFailure::TimedOut,
+        _ => UpstreamFailure::Broken,
+    }
+}
+
+/// Whether a status sends the caller elsewhere, which is never followed.
+pub fn is_redirect(status: StatusCode) -> bool {
+    status.is_redirection() && status != StatusCode::NOT_MODIFIED
+}

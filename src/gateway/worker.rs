@@ -1,0 +1,227 @@
+//! What a worker brings to every call: the shared parts of the gateway, and the worker's own client and journal lane.
+//! It also counts the calls in flight, for the bound on them and for the stop that waits until they have ended.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::domain::ids::{Mode, RequestId};
+use crate::domain::money::Money;
+use crate::domain::price::{ModelPrice, PriceBook};
+use crate::engine::accounts::Accounts;
+use crate::engine::clock::Clock;
+use crate::engine::journal::Lane;
+use crate::engine::metrics::Metrics;
+use crate::engine::spend::SpendShards;
+
+use super::Caller;
+use super::drain::DrainSlots;
+use super::open_call::{OpenCall, Pricing};
+use super::options::GatewayOptions;
+use super::provider::Catalogue;
+use super::upstream::Upstream;
+
+/// What the gateway is made of.
+pub struct GatewayParts {
+    pub options: GatewayOptions,
+    pub catalogue: Catalogue,
+    /// For test merchants: every provider is the simulated one.
+    pub test_catalogue: Catalogue,
+    pub prices: PriceBook,
+    pub spend: SpendShards,
+    pub accounts: Accounts,
+    pub clock: Clock,
+    pub metrics: Arc<Metrics>,
+    pub slice_tokens: u64,
+    pub progress_interval_ms: u64,
+}
+
+/// The parts that all workers share.
+pub struct Gateway {
+    parts: GatewayParts,
+    default_price: Option<Arc<ModelPrice>>,
+    drains: DrainSlots,
+    /// Calls and the answers that clients have not taken whole.
+    in_flight: AtomicUsize,
+    /// Pumps that run; the stop waits for them.
+    pumps: AtomicUsize,
+}
+
+impl Gateway {
+    pub fn new(parts: GatewayParts) -> Self {
+        let default_price = default_price(&parts.options);
+        let drains = DrainSlots::new(parts.options.drain_slots);
+        Self {
+            parts,
+            default_price,
+            drains,
+            in_flight: AtomicUsize::new(0),
+            pumps: AtomicUsize::new(0),
+        }
+    }
+
+    pub fn prices(&self) -> &PriceBook {
+        &self.parts.prices
+    }
+
+    /// Calls whose pumps run.
+    pub fn open_calls(&self) -> usize {
+        self.pumps.load(Ordering::Acquire)
+    }
+
+    /// Whether no call runs and no answer is on its way to a client.
+    pub fn is_quiet(&self) -> bool {
+        self.open_calls() == 0 && self.in_flight.load(Ordering::Acquire) == 0
+    }
+}
+
+fn default_price(options: &GatewayOptions) -> Option<Arc<ModelPrice>> {
+    let input: Money = options.default_input_price.parse().ok()?;
+    let output: Money = options.default_output_price.parse().ok()?;
+    Some(Arc::new(ModelPrice::flat("default", input, output)))
+}
+
+/// One worker's view of the gateway; clones stay on its thread.
+#[derive(Clone)]
+pub struct Worker {
+    gateway: Arc<Gateway>,
+    own: Rc<Own>,
+}
+
+struct Own {
+    lane: Lane,
+    upstream: Upstream,
+}
+
+/// A place among the calls in flight, given up when it is dropped.
+pub struct Place(Arc<Gateway>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+struct Pump(Arc<Gateway>);
+
+impl Drop for Pump {
+    fn drop(&mut self) {
+        self.0.pumps.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Worker {
+    /// To be made on the worker's own thread.
+    pub fn new(gateway: Arc<Gateway>, lane: Lane) -> Self {
+        let upstream = Upstream::new(&gateway.parts.options);
+        Self {
+            gateway,
+            own: Rc::new(Own { lane, upstream }),
+        }
+    }
+
+    /// A place for a call, where there is one.
+    pub fn enter(&self) -> Option<Place> {
+        let place = Place(self.gateway.clone());
+        let before = self.gateway.in_flight.fetch_add(1, Ordering::AcqRel);
+        (before < self.gateway.parts.options.in_flight_limit).then_some(place)
+    }
+
+    /// Runs a pump on this worker's thread; it outlives the handler that spawned it.
+    pub fn spawn(&self, pump: impl Future<Output = ()> + 'static) {
+        self.gateway.pumps.fetch_add(1, Ordering::AcqRel);
+        let running = Pump(self.gateway.clone());
+        actix_rt::spawn(async move {
+            pump.await;
+            drop(running);
+        });
+    }
+
+    pub(super) fn open_call(&self, id: RequestId, caller: &Caller, pricing: Pricing) -> OpenCall {
+        OpenCall {
+            id,
+            pricing,
+            wallet_id: caller.wallet_id,
+            lane: self.own.lane.clone(),
+            clock: self.clock().clone(),
+            metrics: self.metrics().clone(),
+            accounts: self.accounts().clone(),
+            hold: None,
+            account_hold: None,
+            wallet_pays: caller.provider_key.is_none(),
+            served_tokens: 0,
+            settled: false,
+        }
+    }
+
+    /// Counts a call that cost more than was held for it: a wrong bound, or a provider that ignores a cap.
+    pub(super) fn note_underestimate(&self, held: Option<Money>, cost: Money) {
+        if held.is_some_and(|held| held > Money::ZERO && cost > held) {
+            self.metrics().holds_underestimated.add(1);
+        }
+    }
+
+    pub(super) fn metrics(&self) -> &Arc<Metrics> {
+        &self.gateway.parts.metrics
+    }
+
+    pub(super) fn upstream(&self) -> &Upstream {
+        &self.own.upstream
+    }
+
+    pub(super) fn lane(&self) -> &Lane {
+        &self.own.lane
+    }
+
+    pub(super) fn drains(&self) -> &DrainSlots {
+        &self.gateway.drains
+    }
+
+    pub(super) fn default_price(&self) -> Option<Arc<ModelPrice>> {
+        self.gateway.default_price.clone()
+    }
+
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    pub fn options(&self) -> &GatewayOptions {
+        &self.gateway.parts.options
+    }
+
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.gateway.parts.catalogue
+    }
+
+    /// The catalogue of a merchant: a test merchant's calls never reach the operator's live credentials.
+    pub fn catalogue_for(&self, mode: Mode) -> &Catalogue {
+        match mode {
+            Mode::Live => &self.gateway.parts.catalogue,
+            Mode::Test => &self.gateway.parts.test_catalogue,
+        }
+    }
+
+    pub fn prices(&self) -> &PriceBook {
+        &self.gateway.parts.prices
+    }
+
+    pub fn spend(&self) -> &SpendShards {
+        &self.gateway.parts.spend
+    }
+
+    pub fn accounts(&self) -> &Accounts {
+        &self.gateway.parts.accounts
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.gateway.parts.clock
+    }
+
+    pub fn slice_tokens(&self) -> u64 {
+        self.gateway.parts.slice_tokens
+    }
+
+    pub fn progress_interval_ms(&self) -> u64 {
+        self.gateway.parts.progress_interval_ms
+    }
+}
