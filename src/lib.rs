@@ -29,4 +29,5 @@
 pub mod domain;
 pub mod engine;
 pub mod gateway;
+pub mod http;
 pub mod storage;

@@ -1,0 +1,232 @@
+//! Reading the fields of a body or of an object within it, each with its type, its range and its name. A field that is
+//! not known is refused, because a typing error in a limit would cost money; every refusal names the parameter.
+//! A number where a decimal string belongs is refused too: it has been through a float already.
+
+use chrono::DateTime;
+use serde_json::{Map, Value};
+
+use crate::domain::money::Money;
+
+use super::error::{ApiError, ErrorCode};
+
+/// What a body says of one field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change<T> {
+    /// It is not there.
+    Keep,
+    /// It is null.
+    Clear,
+    Set(T),
+}
+
+impl<T> Change<T> {
+    /// The value, where null and absence mean the same.
+    pub fn value(self) -> Option<T> {
+        match self {
+            Self::Keep | Self::Clear => None,
+            Self::Set(value) => Some(value),
+        }
+    }
+
+    /// Changes a setting that may be cleared.
+    pub fn apply(self, setting: &mut Option<T>) {
+        match self {
+            Self::Keep => {}
+            Self::Clear => *setting = None,
+            Self::Set(value) => *setting = Some(value),
+        }
+    }
+
+    /// Changes a setting that goes back to `default` when it is cleared.
+    pub fn apply_or(self, setting: &mut T, default: T) {
+        match self {
+            Self::Keep => {}
+            Self::Clear => *setting = default,
+            Self::Set(value) => *setting = value,
+        }
+    }
+}
+
+/// A whole number's least and largest value.
+#[derive(Clone, Copy, Debug)]
+pub struct Range {
+    pub least: u64,
+    pub most: u64,
+}
+
+/// An object's fields; `path` stands before their names in refusals.
+pub struct Fields<'a> {
+    fields: &'a Map<String, Value>,
+    path: &'a str,
+}
+
+impl<'a> Fields<'a> {
+    /// The fields of a body; one that is not among `known` is refused.
+    pub fn of_body(fields: &'a Map<String, Value>, known: &[&str]) -> Result<Self, ApiError> {
+        Self::of_object(fields, "", known)
+    }
+
+    fn of_object(fields: &'a Map<String, Value>, path: &'a str, known: &[&str]) -> Result<Self, ApiError> {
+        let object = Self { fields, path };
+        match fields.keys().find(|name| !known.contains(&name.as_str())) {
+            None => Ok(object),
+            Some(unknown) => {
+                // Long names are cut, so that an answer is never as large as what it refuses.
+                let param = object.param(&unknown.chars().take(100).collect::<String>());
+                let message = format!("`{param}` is not a known field; known are {}.", known.join(", "));
+                Err(ApiError::new(ErrorCode::UnknownField).say(message).param(&param))
+            }
+        }
+    }
+
+    /// An object within this one.
+    pub fn object(&self, name: &'a str, known: &[&str]) -> Result<Change<Fields<'a>>, ApiError> {
+        self.read(name, |value| match value {
+            Value::Object(fields) => Fields::of_object(fields, name, known),
+            _ => Err(self.wrong(name, "must be an object")),
+        })
+    }
+
+    /// A text of 1 to `most` characters without control characters.
+    pub fn text(&self, name: &str, most: usize) -> Result<Change<String>, ApiError> {
+        self.read(name, |value| {
+            let text = value.as_str().ok_or_else(|| self.wrong(name, "must be a string"))?;
+            check_text(text, most).map_err(|why| self.wrong(name, &why))?;
+            Ok(text.to_owned())
+        })
+    }
+
+    /// One of these words.
+    pub fn word<T>(&self, name: &str, words: &[&str], find: impl Fn(&str) -> Option<T>) -> Result<Change<T>, ApiError> {
+        self.read(name, |value| {
+            let found = value.as_str().and_then(find);
+            found.ok_or_else(|| self.wrong(name, &format!("must be one of {}", words.join(", "))))
+        })
+    }
+
+    /// A text that `parse` understands; `what` says what it must be.
+    pub fn parsed<T>(&self, name: &str, what: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Change<T>, ApiError> {
+        self.read(name, |value| {
+            value.as_str().and_then(parse).ok_or_else(|| self.wrong(name, what))
+        })
+    }
+
+    /// A list of 1 to 100 texts of at most 255 characters, each of which `parse` must understand.
+    pub fn list<T>(
+        &self,
+        name: &str,
+        what: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Change<Vec<T>>, ApiError> {
+        self.read(name, |value| {
+            let entries = value
+                .as_array()
+                .ok_or_else(|| self.wrong(name, "must be an array of strings"))?;
+            if entries.is_empty() || entries.len() > 100 {
+                return Err(self.wrong(name, "must have 1 to 100 entries; null takes the restriction away"));
+            }
+            let read = |(place, entry): (usize, &Value)| {
+                let place = format!("{name}[{place}]");
+                let text = entry.as_str().ok_or_else(|| self.wrong(&place, "must be a string"))?;
+                check_text(text, 255).map_err(|why| self.wrong(&place, &why))?;
+                parse(text).ok_or_else(|| self.wrong(&place, what))
+            };
+            entries.iter().enumerate().map(read).collect()
+        })
+    }
+
+    /// A whole number within the range.
+    pub fn integer(&self, name: &str, range: Range) -> Result<Change<u64>, ApiError> {
+        self.read(name, |value| {
+            let number = value
+                .as_u64()
+                .filter(|number| (range.least..=range.most).contains(number));
+            number.ok_or_else(|| {
+                self.wrong(
+                    name,
+                    &format!("must be an integer from {} to {}", range.least, range.most),
+                )
+            })
+        })
+    }
+
+    /// An amount above zero, as a decimal string.
+    pub fn amount(&self, name: &str) -> Result<Change<Money>, ApiError> {
+        self.read(name, |value| {
+            let text = value
+                .as_str()
+                .ok_or_else(|| self.wrong(name, "must be a decimal string such as \"5.00\""))?;
+            let amount: Money = text
+                .parse()
+                .map_err(|error| ApiError::invalid(&self.param(name), error))?;
+            if amount > Money::ZERO {
+                Ok(amount)
+            } else {
+                Err(self.wrong(name, "must be above zero"))
+            }
+        })
+    }
+
+    /// An instant after `now_ms`, as unix milliseconds.
+    pub fn future(&self, name: &str, now_ms: i64) -> Result<Change<i64>, ApiError> {
+        self.read(name, |value| {
+            let instant = value.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+            let instant = instant.map(|instant| instant.timestamp_millis());
+            let what = "must be an instant such as \"2030-01-31T00:00:00Z\"";
+            let instant = instant.ok_or_else(|| self.wrong(name, what))?;
+            if instant > now_ms {
+                Ok(instant)
+            } else {
+                Err(self.wrong(name, "must be in the future"))
+            }
+        })
+    }
+
+    /// The value of a field that must be there.
+    pub fn required<T>(&self, name: &str, change: Change<T>) -> Result<T, ApiError> {
+        change.value().ok_or_else(|| self.wrong(name, "is required"))
+    }
+
+    /// The change of a field that cannot be null.
+    pub fn not_null<T>(&self, name: &str, change: Change<T>) -> Result<Option<T>, ApiError> {
+        match change {
+            Change::Keep => Ok(None),
+            Change::Clear => Err(self.wrong(name, "must not be null")),
+            Change::Set(value) => Ok(Some(value)),
+        }
+    }
+
+    fn read<T>(&self, name: &str, read: impl FnOnce(&'a Value) -> Result<T, ApiError>) -> Result<Change<T>, ApiError> {
+        match self.fields.get(name) {
+            None => Ok(Change::Keep),
+            Some(Value::Null) => Ok(Change::Clear),
+            Some(value) => read(value).map(Change::Set),
+        }
+    }
+
+    fn wrong(&self, name: &str, what: &str) -> ApiError {
+        ApiError::invalid(&self.param(name), what)
+    }
+
+    fn param(&self, name: &str) -> String {
+        if self.path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", self.path)
+        }
+    }
+}
+
+/// Whether a text may be stored and shown: Postgres takes no NUL, and nothing that is shown has use for the rest.
+pub fn check_text(text: &str, most: usize) -> Result<(), String> {
+    if text.trim().is_empty() {
+        return Err("must not be empty".to_owned());
+    }
+    if text.chars().count() > most {
+        return Err(format!("must have at most {most} characters"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err("must not contain control characters".to_owned());
+    }
+    Ok(())
+}

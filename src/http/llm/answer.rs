@@ -1,0 +1,113 @@
+//! Shapes what goes back to a gateway client: the provider's own answer with our headers, or a refusal in the caller's
+//! dialect.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use chrono::{DateTime, SecondsFormat, Utc};
+use tokio::sync::mpsc;
+
+use crate::domain::ids::RequestId;
+use crate::domain::rate::RateStatus;
+use crate::gateway::dialect::{Dialect, ErrorDetail, error_body};
+use crate::gateway::{Place, ReplyBody, Served};
+use crate::http::error::ApiError;
+
+/// What the client asked for besides the answer.
+pub struct Wishes {
+    pub request_id: RequestId,
+    pub dialect: Dialect,
+    pub cost: bool,
+}
+
+/// The provider's answer.
+pub fn served(served: Served, wishes: Wishes) -> HttpResponse {
+    let mut response = HttpResponse::build(served.reply.status);
+    for header in served.reply.headers {
+        response.insert_header(header);
+    }
+    response.insert_header(("x-lava-request-id", wishes.request_id.to_string()));
+    response.insert_header(("x-lava-served-by", &*served.provider));
+    if served.simulated {
+        response.insert_header(("x-lava-simulated", "true"));
+    }
+    if let Some(cap) = served.output_cap {
+        response.insert_header(("x-lava-output-cap", cap));
+    }
+    for header in served
+        .rate
+        .map(|rate| rate_headers(rate, wishes.dialect))
+        .into_iter()
+        .flatten()
+    {
+        response.insert_header(header);
+    }
+    match served.reply.body {
+        ReplyBody::Whole(body, costs) => {
+            if wishes.cost {
+                response.insert_header(("x-lava-cost", costs.total.to_string()));
+            }
+            response.body(body)
+        }
+        ReplyBody::Stream(chunks) => response.streaming(chunk_stream(chunks, served.place)),
+    }
+}
+
+/// A refusal in the dialect of its caller.
+pub fn refused(refusal: &ApiError, dialect: Dialect, id: Option<RequestId>) -> HttpResponse {
+    let id = id.map(|id| id.to_string());
+    let mut extra = refusal.extra();
+    let param = extra
+        .remove("param")
+        .and_then(|param| param.as_str().map(str::to_owned));
+    let detail = ErrorDetail {
+        status: refusal.status().as_u16(),
+        code: refusal.code().word(),
+        message: refusal.message(),
+        request_id: id.as_deref(),
+        param: param.as_deref(),
+        extra: Some(extra),
+    };
+    let mut response = refusal.response_with(&error_body(dialect, detail));
+    if let Some(value) = id.and_then(|id| HeaderValue::from_str(&id).ok()) {
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static("x-lava-request-id"), value);
+    }
+    response
+}
+
+/// The chunks as they come; the call keeps its place until the last one is taken.
+fn chunk_stream<T: 'static, E: 'static>(
+    chunks: mpsc::Receiver<Result<T, E>>,
+    place: Place,
+) -> impl futures_util::Stream<Item = Result<T, E>> {
+    futures_util::stream::unfold((chunks, place), |(mut chunks, place)| async move {
+        chunks.recv().await.map(|chunk| (chunk, (chunks, place)))
+    })
+}
+
+/// A key's rate limit in the headers that the dialect's clients read.
+pub fn rate_headers(rate: RateStatus, dialect: Dialect) -> [(&'static str, String); 3] {
+    match dialect {
+        Dialect::OpenAi => [
+            ("x-ratelimit-limit-requests", rate.limit.to_string()),
+            ("x-ratelimit-remaining-requests", rate.remaining.to_string()),
+            (
+                "x-ratelimit-reset-requests",
+                format!("{}ms", rate.full_in_us.div_ceil(1000)),
+            ),
+        ],
+        Dialect::Anthropic => {
+            let full_at: DateTime<Utc> =
+                Utc::now() + chrono::TimeDelta::microseconds(i64::try_from(rate.full_in_us).unwrap_or(0));
+            [
+                ("anthropic-ratelimit-requests-limit", rate.limit.to_string()),
+                ("anthropic-ratelimit-requests-remaining", rate.remaining.to_string()),
+                (
+                    "anthropic-ratelimit-requests-reset",
+                    full_at.to_rfc3339_opts(SecondsFormat::Secs, true),
+                ),
+            ]
+        }
+    }
+}

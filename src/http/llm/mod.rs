@@ -1,0 +1,193 @@
+//! The gateway's routes: find the caller, read the body, call `gateway::serve`, and shape what comes back. Every answer
+//! carries `x-lava-request-id`, refusals too, and a refusal has the shape of its caller's dialect. Credentials are
+//! checked before a body is read.
+
+mod answer;
+mod caller;
+mod metadata;
+mod models;
+mod refusal;
+
+use std::time::Duration;
+
+use actix_web::http::header::HeaderMap;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use bytes::Bytes;
+
+use crate::domain::ids::{Mode, RequestId};
+use crate::domain::key::RequestShape;
+use crate::engine::random::{self, NoRandomness};
+use crate::gateway::dialect::Dialect;
+use crate::gateway::target::ForwardTarget;
+use crate::gateway::{Incoming, Route, Worker, serve};
+
+use super::address::client_address;
+use super::error::{ApiError, ErrorCode};
+use super::method_not_allowed;
+use super::state::AppState;
+
+/// The gateway's routes, under `/v1`.
+pub fn configure(config: &mut web::ServiceConfig) {
+    let only = |path: &str, route: actix_web::Route| {
+        web::resource(path.to_owned())
+            .route(route)
+            .default_service(web::to(method_not_allowed))
+    };
+    config
+        .service(only("/chat/completions", web::post().to(chat_completions)))
+        .service(only("/messages", web::post().to(messages)))
+        .service(only("/models", web::get().to(models::list)))
+        .route("/forward", web::route().to(forward))
+        .route("/forward/{target:.*}", web::route().to(forward));
+}
+
+async fn chat_completions(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let call = Arrival {
+        dialect: Dialect::OpenAi,
+        required_shape: Some(RequestShape::OpenAi),
+        target: None,
+    };
+    answer(&request, payload, call).await
+}
+
+async fn messages(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let call = Arrival {
+        dialect: Dialect::Anthropic,
+        required_shape: Some(RequestShape::Anthropic),
+        target: None,
+    };
+    answer(&request, payload, call).await
+}
+
+async fn forward(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let dialect = if request.headers().contains_key("anthropic-version") {
+        Dialect::Anthropic
+    } else {
+        Dialect::OpenAi
+    };
+    let Some(worker) = request.app_data::<Worker>() else {
+        return answer::refused(&ApiError::new(ErrorCode::Starting), dialect, None);
+    };
+    let base = |name: &str| worker.catalogue().public_base(name);
+    match ForwardTarget::parse(request.uri().path(), request.query_string(), base) {
+        Ok(target) => {
+            answer(
+                &request,
+                payload,
+                Arrival {
+                    dialect,
+                    required_shape: None,
+                    target: Some(target),
+                },
+            )
+            .await
+        }
+        Err(error) => {
+            let refusal = ApiError::new(ErrorCode::ForwardUrlInvalid)
+                .say(error.message)
+                .param(error.param);
+            answer::refused(&refusal, dialect, None)
+        }
+    }
+}
+
+/// What the route says of a call.
+struct Arrival {
+    dialect: Dialect,
+    required_shape: Option<RequestShape>,
+    /// The address that the caller named.
+    target: Option<ForwardTarget>,
+}
+
+async fn answer(request: &HttpRequest, payload: web::Payload, arrival: Arrival) -> HttpResponse {
+    let dialect = arrival.dialect;
+    let mut id = None;
+    match pass(request, payload, arrival, &mut id).await {
+        Ok(response) => response,
+        Err(refusal) => {
+            let state = request.app_data::<web::Data<AppState>>();
+            if let Some(state) = state {
+                state.metrics.count_denial(refusal.code().word());
+            }
+            let id = id.or_else(|| new_id(state?, Mode::Live).ok());
+            answer::refused(&refusal, dialect, id)
+        }
+    }
+}
+
+/// An id for a call; a caller who is not known is taken for a live one.
+fn new_id(state: &AppState, mode: Mode) -> Result<RequestId, NoRandomness> {
+    Ok(RequestId::compose_in_order(
+        mode,
+        state.clock.wall_us(),
+        random::bits()?,
+    ))
+}
+
+async fn pass(
+    request: &HttpRequest,
+    payload: web::Payload,
+    arrival: Arrival,
+    id: &mut Option<RequestId>,
+) -> Result<HttpResponse, ApiError> {
+    let dialect = arrival.dialect;
+    let (Some(state), Some(worker)) = (request.app_data::<web::Data<AppState>>(), request.app_data::<Worker>()) else {
+        return Err(ApiError::new(ErrorCode::Starting));
+    };
+    state.phase.require_ready()?;
+    let key = arrival.target.as_ref().and_then(|target| target.key.clone());
+    let caller = caller::find(request, state, key.as_ref().map(|key| key.expose().as_str()))?;
+    let made = new_id(state, caller.merchant.mode());
+    let request_id = *id.insert(made.map_err(|error| ApiError::internal("making a request id", &error))?);
+    let (named_metadata, route) = match arrival.target {
+        Some(target) => (target.metadata, Route::Url(target.url)),
+        None => (metadata::of_query(request.query_string()), Route::Model),
+    };
+    let metadata = metadata::read(request.headers(), named_metadata.as_deref())?;
+    let body = read_body(payload, worker).await?;
+    let wants_cost = asks_for_cost(request.headers());
+    let incoming = Incoming {
+        id: request_id,
+        caller,
+        dialect,
+        required_shape: arrival.required_shape,
+        route,
+        method: request.method().clone(),
+        headers: request.headers(),
+        body,
+        metadata,
+        address: client_address(request, &state.trusted_proxies),
+        wants_cost,
+    };
+    let served = serve(worker, incoming)
+        .await
+        .map_err(|error| refusal::of(error, state.now(), dialect))?;
+    Ok(answer::served(
+        served,
+        answer::Wishes {
+            request_id,
+            dialect,
+            cost: wants_cost,
+        },
+    ))
+}
+
+/// Reads the body within its limits of size and time.
+async fn read_body(payload: web::Payload, worker: &Worker) -> Result<Bytes, ApiError> {
+    let options = worker.options();
+    let patience = Duration::from_millis(options.body_timeout_ms);
+    let read = tokio::time::timeout(patience, payload.to_bytes_limited(options.body_limit_bytes)).await;
+    match read {
+        Err(_) => Err(ApiError::new(ErrorCode::RequestTimeout)),
+        Ok(Err(_)) => Err(ApiError::new(ErrorCode::PayloadTooLarge).field("limit", options.body_limit_bytes)),
+        Ok(Ok(Err(_))) => Err(ApiError::new(ErrorCode::InvalidRequest).say("The body could not be read.")),
+        Ok(Ok(Ok(body))) => Ok(body),
+    }
+}
+
+fn asks_for_cost(headers: &HeaderMap) -> bool {
+    headers
+        .get("x-lava-include-cost")
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
+}

@@ -1,0 +1,85 @@
+//! Turns the gateway's refusals into rows of the error table.
+
+use actix_web::http::header::{HeaderName, HeaderValue};
+
+use crate::domain::rate::RateStatus;
+use crate::domain::spend::Now;
+use crate::engine::accounts::AccountRefusal;
+use crate::gateway::dialect::Dialect;
+use crate::gateway::provider::ResolveError;
+use crate::gateway::{Refusal, UpstreamFailure};
+use crate::http::error::{ApiError, ErrorCode};
+
+use super::answer::rate_headers;
+
+/// The error that the caller sees.
+pub fn of(refusal: Refusal, now: Now, dialect: Dialect) -> ApiError {
+    match refusal {
+        Refusal::Body(error) => {
+            let refused = ApiError::new(ErrorCode::InvalidRequest).say(error.message);
+            match error.param {
+                Some(param) => refused.param(&param),
+                None => refused,
+            }
+        }
+        Refusal::Resolve(error) => unresolved(&error),
+        Refusal::Denied { denial, rate } => with_rate(ApiError::denied(&denial, now), rate, dialect),
+        Refusal::Account(refusal) => uncovered(refusal),
+        Refusal::PriceUnknown(model) => ApiError::new(ErrorCode::PriceUnknown)
+            .field("model", model)
+            .param("model"),
+        Refusal::CostUnbounded(field) => ApiError::new(ErrorCode::CostUnbounded).param(field),
+        Refusal::ProviderKeyInvalid => ApiError::invalid("provider_key", "has characters that no header takes"),
+        Refusal::Overloaded => ApiError::new(ErrorCode::Overloaded),
+        Refusal::Backlog => ApiError::new(ErrorCode::BillingBacklog),
+        Refusal::Stopping => ApiError::new(ErrorCode::Stopping),
+        Refusal::ProviderAuthFailed => ApiError::new(ErrorCode::ProviderAuthFailed),
+        Refusal::ProviderRedirected => ApiError::new(ErrorCode::ProviderUnreachable)
+            .say("The provider answered with a redirect, which is not followed."),
+        // The provider may have run and billed the call: the same call again would be bought twice.
+        Refusal::Upstream(UpstreamFailure::Broken) => ApiError::new(ErrorCode::ProviderUnreachable)
+            .say("The provider's answer broke off.")
+            .do_not_retry(),
+        Refusal::Upstream(UpstreamFailure::TimedOut) => ApiError::new(ErrorCode::ProviderTimeout).do_not_retry(),
+        Refusal::Upstream(UpstreamFailure::Unreachable) => ApiError::new(ErrorCode::ProviderUnreachable),
+    }
+}
+
+/// The key's rate limit stands on refusals as it does on answers.
+fn with_rate(error: ApiError, rate: Option<RateStatus>, dialect: Dialect) -> ApiError {
+    let headers = rate.map(|rate| rate_headers(rate, dialect)).into_iter().flatten();
+    headers.fold(error, |error, (name, value)| match HeaderValue::from_str(&value) {
+        Ok(value) => error.header(HeaderName::from_static(name), value),
+        Err(_) => error,
+    })
+}
+
+fn unresolved(error: &ResolveError) -> ApiError {
+    let code = match error {
+        ResolveError::CredentialMissing { .. } => ErrorCode::ModelNotFound,
+        ResolveError::NotTranslated { .. } => ErrorCode::ForwardModelNotSupported,
+        ResolveError::HostUnknown { .. } | ResolveError::EndpointUnknown { .. } | ResolveError::NotAnAddress => {
+            ErrorCode::ForwardEndpointNotSupported
+        }
+    };
+    ApiError::new(code).say(error.to_string()).param(error.param())
+}
+
+fn uncovered(refusal: AccountRefusal) -> ApiError {
+    let (code, balance, held) = match refusal {
+        AccountRefusal::Insufficient { balance, held } => (ErrorCode::InsufficientBalance, balance, held),
+        AccountRefusal::Busy { balance, held } => (ErrorCode::BudgetBusy, balance, held),
+        AccountRefusal::Unknown => return ApiError::missing("wallet_id", "wallet"),
+        AccountRefusal::Overloaded => return ApiError::new(ErrorCode::Overloaded),
+        AccountRefusal::Stopped => return ApiError::new(ErrorCode::Stopping),
+    };
+    let error = ApiError::new(code)
+        .field("scope", "wallet")
+        .field("balance", balance.to_string())
+        .field("held", held.to_string());
+    if code == ErrorCode::BudgetBusy {
+        error.retry_after(1)
+    } else {
+        error.do_not_retry()
+    }
+}

@@ -1,0 +1,147 @@
+//! The route table: every path of `/v1` and of the operator's listener, and what answers when none fits. A path that
+//! is not here is a 404, a method that is not here a 405, each in the envelope of all errors; no answer has an empty
+//! body, because the official clients read JSON from every answer.
+
+pub mod address;
+pub mod auth;
+pub mod denial;
+pub mod error;
+pub mod fields;
+pub mod health;
+pub mod json_body;
+pub mod limits;
+pub mod llm;
+pub mod operator;
+pub mod options;
+pub mod page;
+pub mod query;
+pub mod requests;
+pub mod secret_keys;
+pub mod spend_keys;
+pub mod state;
+pub mod time;
+pub mod turns;
+pub mod usage;
+pub mod wallet;
+pub mod wallet_keys;
+
+use actix_web::body::BoxBody;
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Resource};
+
+use self::error::{ApiError, ErrorCode};
+use self::state::AppState;
+
+/// Everything on the callers' port; `Data<AppState>` and the gateway's worker stand in the app's data.
+pub fn configure(config: &mut ServiceConfig) {
+    health_routes(config);
+    let callers = web::scope("/v1").configure(llm::configure).configure(management_routes);
+    config
+        .service(callers.default_service(web::to(not_found)))
+        .default_service(web::to(not_found));
+}
+
+/// The same port while there is nothing to serve yet: health, and 503 `starting` to all else. It needs no data.
+pub fn configure_starting(config: &mut ServiceConfig) {
+    config
+        .service(plain("/health").route(web::get().to(health::live_while_starting)))
+        .service(plain("/healthz").route(web::get().to(health::live_while_starting)))
+        .default_service(web::to(starting));
+}
+
+/// The answer to a method that a path does not take.
+pub async fn method_not_allowed(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let message = format!("This path does not take {}.", request.method());
+    Err(ApiError::new(ErrorCode::MethodNotAllowed).say(message))
+}
+
+fn health_routes(config: &mut ServiceConfig) {
+    config
+        .service(plain("/health").route(web::get().to(health::live)))
+        .service(plain("/healthz").route(web::get().to(health::live)))
+        .service(plain("/readyz").route(web::get().to(health::ready)));
+}
+
+fn management_routes(config: &mut ServiceConfig) {
+    spend_key_routes(config, "/spend_keys");
+    spend_key_routes(config, "/manage/spend_keys");
+    let announce = || from_fn(limits::announce::<BoxBody>);
+    config
+        .service(
+            plain("/secret_keys")
+                .route(web::get().to(secret_keys::list))
+                .route(web::post().to(secret_keys::create))
+                .wrap(announce()),
+        )
+        .service(
+            plain("/secret_keys/{id}")
+                .route(web::delete().to(secret_keys::delete))
+                .wrap(announce()),
+        )
+        .service(
+            plain("/wallet_keys")
+                .route(web::get().to(wallet_keys::list))
+                .wrap(announce()),
+        )
+        .service(
+            plain("/wallet_keys/{id}")
+                .route(web::delete().to(wallet_keys::revoke))
+                .wrap(announce()),
+        )
+        .service(
+            plain("/wallet_keys/{id}/rotate")
+                .route(web::post().to(wallet_keys::rotate))
+                .wrap(announce()),
+        )
+        .service(plain("/wallet").route(web::get().to(wallet::retrieve)).wrap(announce()))
+        .service(plain("/requests").route(web::get().to(requests::list)).wrap(announce()))
+        .service(
+            plain("/requests/{id}")
+                .route(web::get().to(requests::retrieve))
+                .wrap(announce()),
+        )
+        .service(plain("/usage").route(web::get().to(usage::retrieve)).wrap(announce()));
+}
+
+fn spend_key_routes(config: &mut ServiceConfig, path: &str) {
+    let announce = || from_fn(limits::announce::<BoxBody>);
+    config
+        .service(
+            plain(path)
+                .route(web::get().to(spend_keys::list))
+                .route(web::post().to(spend_keys::create))
+                .wrap(announce()),
+        )
+        .service(
+            plain(&format!("{path}/{{id}}"))
+                .route(web::get().to(spend_keys::retrieve))
+                .route(web::put().to(spend_keys::update))
+                .route(web::patch().to(spend_keys::update))
+                .route(web::delete().to(spend_keys::revoke))
+                .wrap(announce()),
+        )
+        .service(
+            plain(&format!("{path}/{{id}}/rotate"))
+                .route(web::post().to(spend_keys::rotate))
+                .wrap(announce()),
+        );
+}
+
+/// A resource whose other methods are answered in our envelope.
+fn plain(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(method_not_allowed))
+}
+
+async fn not_found(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    if let Some(state) = request.app_data::<Data<AppState>>() {
+        state.phase.require_ready()?;
+    }
+    // Long paths are cut, so that an answer is never as large as what it refuses.
+    let path: String = request.path().chars().take(200).collect();
+    Err(ApiError::new(ErrorCode::NotFound).say(format!("There is nothing at {path}.")))
+}
+
+async fn starting() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::new(ErrorCode::Starting))
+}

@@ -1,0 +1,133 @@
+//! What every management handler reaches: the database, the live state, the clock and the limits. It owns nothing that
+//! a crash could lose. Until the server is ready, and once it stops, everything under `/v1` is refused: it fails closed.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use ipnet::IpNet;
+
+use crate::domain::spend::Now;
+use crate::engine::accounts::Accounts;
+use crate::engine::clock::Clock;
+use crate::engine::keyring::Keyring;
+use crate::engine::metrics::Metrics;
+use crate::engine::spend::SpendShards;
+use crate::storage::Database;
+
+use super::error::{ApiError, ErrorCode};
+use super::limits::{FailureLimit, ManagementLimit};
+use super::operator::token::OperatorToken;
+use super::options::ManagementOptions;
+use super::turns::Turns;
+
+/// How far the process is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Migrations, the lease and the replay are under way.
+    Starting,
+    Ready,
+    /// No new calls; those that run are awaited.
+    Stopping,
+}
+
+/// The phase as all workers see it; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct PhaseCell(Arc<AtomicU8>);
+
+impl PhaseCell {
+    pub fn enter(&self, phase: Phase) {
+        self.0.store(phase as u8, Ordering::Release);
+    }
+
+    pub fn current(&self) -> Phase {
+        match self.0.load(Ordering::Acquire) {
+            0 => Phase::Starting,
+            1 => Phase::Ready,
+            2.. => Phase::Stopping,
+        }
+    }
+
+    /// `Err` with the 503 that says why nothing is served.
+    pub fn require_ready(&self) -> Result<(), ApiError> {
+        match self.current() {
+            Phase::Starting => Err(ApiError::new(ErrorCode::Starting)),
+            Phase::Ready => Ok(()),
+            Phase::Stopping => Err(ApiError::new(ErrorCode::Stopping)),
+        }
+    }
+}
+
+/// What the state is made of.
+pub struct StateParts {
+    pub database: Database,
+    pub keyring: Arc<Keyring>,
+    pub spend: SpendShards,
+    pub accounts: Accounts,
+    pub clock: Clock,
+    pub metrics: Arc<Metrics>,
+    pub phase: PhaseCell,
+    pub management: ManagementOptions,
+    pub trusted_proxies: Vec<IpNet>,
+    /// Where the operator's token lies.
+    pub data_dir: PathBuf,
+}
+
+/// Shared by all workers as `web::Data<AppState>`.
+pub struct AppState {
+    pub database: Database,
+    pub keyring: Arc<Keyring>,
+    pub spend: SpendShards,
+    pub accounts: Accounts,
+    pub clock: Clock,
+    pub metrics: Arc<Metrics>,
+    pub phase: PhaseCell,
+    pub trusted_proxies: Vec<IpNet>,
+    pub body_limit_bytes: usize,
+    pub data_dir: PathBuf,
+    pub(super) management_limit: ManagementLimit,
+    pub(super) failure_limit: FailureLimit,
+    pub(super) turns: Turns,
+    /// Set before the operator's listener opens; until then nobody is the operator.
+    pub(super) operator_token: OnceLock<OperatorToken>,
+}
+
+impl AppState {
+    pub fn new(parts: StateParts) -> Self {
+        Self {
+            management_limit: ManagementLimit::new(parts.management.requests_per_minute),
+            failure_limit: FailureLimit::new(parts.management.failed_credentials_per_minute),
+            turns: Turns::default(),
+            operator_token: OnceLock::new(),
+            body_limit_bytes: parts.management.body_limit_bytes,
+            database: parts.database,
+            keyring: parts.keyring,
+            spend: parts.spend,
+            accounts: parts.accounts,
+            clock: parts.clock,
+            metrics: parts.metrics,
+            phase: parts.phase,
+            trusted_proxies: parts.trusted_proxies,
+            data_dir: parts.data_dir,
+        }
+    }
+
+    pub fn now(&self) -> Now {
+        self.clock.now()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_ready_server_serves() {
+        let phase = PhaseCell::default();
+        assert_eq!(phase.require_ready().unwrap_err().code(), ErrorCode::Starting);
+        phase.clone().enter(Phase::Ready);
+        assert!(phase.require_ready().is_ok());
+        phase.enter(Phase::Stopping);
+        assert_eq!(phase.require_ready().unwrap_err().code(), ErrorCode::Stopping);
+    }
+}

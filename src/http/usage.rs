@@ -1,0 +1,114 @@
+//! `/v1/usage`: what a merchant used, by day. The offset of `start` says where the days begin; days without a request
+//! are left out.
+
+use actix_web::{HttpResponse, web};
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime, SecondsFormat, TimeDelta, TimeZone as _};
+use serde_json::{Map, Value, json};
+
+use crate::storage::usage::{UsageDay, UsageFigures, UsagePeriod, by_day};
+
+use super::auth::SecretKeyAuth;
+use super::error::ApiError;
+use super::query::Query;
+use super::requests::read_filter;
+use super::state::AppState;
+
+/// GET.
+pub async fn retrieve(auth: SecretKeyAuth, state: web::Data<AppState>, query: Query) -> Result<HttpResponse, ApiError> {
+    let now_ms = state.now().wall_ms;
+    let start = instant(&query, "start")?.ok_or_else(|| ApiError::invalid("start", "is required"))?;
+    let end_ms = instant(&query, "end")?.map_or(now_ms, |end| end.timestamp_millis());
+    if end_ms < start.timestamp_millis() {
+        return Err(ApiError::invalid("end", "must not be before `start`"));
+    }
+    let zone = *start.offset();
+    let period = UsagePeriod {
+        start_ms: start.timestamp_millis(),
+        end_ms,
+        utc_offset_s: zone.local_minus_utc(),
+    };
+    let (merchant_id, filter) = (auth.merchant_id(), read_filter(&query)?);
+    let report = state
+        .database
+        .run(move |connection| by_day(connection, merchant_id, period, &filter))
+        .await?;
+    let day = |day: &UsageDay| {
+        let mut item = figures(&day.figures);
+        item.extend(bounds(day.date, zone));
+        Value::Object(item)
+    };
+    let items: Vec<Value> = report.days.iter().map(day).collect();
+    Ok(HttpResponse::Ok().json(json!({ "items": items, "totals": figures(&report.totals) })))
+}
+
+/// A `+` that nobody encoded has become a blank on the way.
+fn instant(query: &Query, name: &str) -> Result<Option<DateTime<FixedOffset>>, ApiError> {
+    let Some(text) = query.text(name)? else { return Ok(None) };
+    let wrong = || ApiError::invalid(name, "must be an ISO 8601 instant such as \"2026-01-31T00:00:00Z\"");
+    DateTime::parse_from_rfc3339(&text.replace(' ', "+"))
+        .map(Some)
+        .map_err(|_| wrong())
+}
+
+fn figures(figures: &UsageFigures) -> Map<String, Value> {
+    Map::from_iter([
+        ("total_requests".to_owned(), Value::from(figures.request_count)),
+        ("total_usage_tokens".to_owned(), Value::from(figures.tokens)),
+        ("total_cost".to_owned(), Value::from(figures.cost.to_string())),
+        ("total_charge".to_owned(), Value::from(figures.charge.to_string())),
+    ])
+}
+
+/// The day's date, first and last second.
+fn bounds(date: NaiveDate, zone: FixedOffset) -> [(String, Value); 3] {
+    let show = |offset: TimeDelta| {
+        let instant = zone.from_utc_datetime(&(date.and_time(NaiveTime::MIN) - zone_shift(zone) + offset));
+        Value::from(instant.to_rfc3339_opts(SecondsFormat::Secs, true))
+    };
+    [
+        ("date".to_owned(), Value::from(date.to_string())),
+        ("start".to_owned(), show(TimeDelta::zero())),
+        ("end".to_owned(), show(TimeDelta::seconds(86_399))),
+    ]
+}
+
+fn zone_shift(zone: FixedOffset) -> TimeDelta {
+    TimeDelta::seconds(i64::from(zone.local_minus_utc()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_has_its_bounds_in_the_zone_of_the_question() {
+        let date = NaiveDate::from_ymd_opt(2026, 11, 21).unwrap();
+        let zone = FixedOffset::east_opt(2 * 3600).unwrap();
+        let [date, start, end] = bounds(date, zone).map(|(_, value)| value);
+        assert_eq!(
+            (date, start, end),
+            (
+                "2026-11-21".into(),
+                "2026-11-21T00:00:00+02:00".into(),
+                "2026-11-21T23:59:59+02:00".into()
+            )
+        );
+    }
+
+    #[test]
+    fn an_instant_may_have_lost_its_plus_and_nothing_else() {
+        let good = Query::parse("start=2026-11-21T00:00:00+02:00");
+        assert_eq!(
+            instant(&good, "start").unwrap().unwrap().offset().local_minus_utc(),
+            7200
+        );
+        for text in [
+            "start=yesterday",
+            "start=2026-11-21",
+            "start=1700000000",
+            "start=2026-13-01T00:00:00Z",
+        ] {
+            assert!(instant(&Query::parse(text), "start").is_err(), "{text}");
+        }
+    }
+}
