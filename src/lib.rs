@@ -26,6 +26,7 @@
 //! Request: one row of usage. Frame: one SSE message. Dialect: a wire format. Spend key: what applications call with.
 //! Secret key: what manages. Lane: one worker's part of the journal. Shard: one worker's part of the keys.
 
+pub mod app;
 pub mod domain;
 pub mod engine;
 pub mod gateway;

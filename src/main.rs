@@ -1,3 +1,10 @@
-//! The binary.
+//! The binary: hands its arguments to `app::cli`.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    caldera::app::cli::main()
+}

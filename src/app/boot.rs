@@ -1,0 +1,176 @@
+//! Makes the database ready, in order: private cluster, migrations, lease, keys' secrets, first merchant, replay of the
+//! journal, replica in memory. All of it blocks, so it runs on a thread of its own. It fails closed: whatever does not
+//! fit (a pepper that is not this database's, a damaged journal) stops the start with one line that says what to do.
+
+use std::fs;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use diesel::PgConnection;
+
+use crate::engine::clock::Clock;
+use crate::engine::journal::JournalDirectory;
+use crate::engine::journal::replay::{ReplayError, replay};
+use crate::engine::keyring::Keyring;
+use crate::storage::embedded::{EmbeddedCluster, EmbeddedError, EmbeddedOptions};
+use crate::storage::lease::{self, Lease, LeaseError};
+use crate::storage::replica::{self, Replica};
+use crate::storage::writer::PgSink;
+use crate::storage::{Database, StorageError, migrations};
+
+use super::bootstrap::{self, BootstrapError, FirstKey};
+use super::config::Config;
+use super::seal::{self, SealError};
+
+/// How often a database that is away, or another's, is asked again.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// Why the start ends.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    #[error("the data directory {path} cannot be used: {error}")]
+    Data { path: PathBuf, error: std::io::Error },
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+    #[error("the database cannot be used: {0}")]
+    Storage(#[from] StorageError),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error(transparent)]
+    Bootstrap(#[from] BootstrapError),
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+}
+
+/// Everything that stands when the database is ready.
+pub struct Booted {
+    pub cluster: Option<EmbeddedCluster>,
+    pub database: Database,
+    pub lease: Lease,
+    pub keyring: Keyring,
+    pub replica: Replica,
+    pub clock: Clock,
+    pub sink: PgSink,
+    pub journal: JournalDirectory,
+    pub last_sequences: Vec<u64>,
+    /// The secret key of a database that was empty.
+    pub first_key: Option<FirstKey>,
+}
+
+/// Does it all.
+pub fn boot(config: &Config) -> Result<Booted, BootError> {
+    let data_dir = &config.data.dir;
+    let unusable = |error| BootError::Data {
+        path: data_dir.clone(),
+        error,
+    };
+    fs::create_dir_all(data_dir).map_err(unusable)?;
+    let cluster = start_cluster(config)?;
+    let url = cluster
+        .as_ref()
+        .map_or(config.database.url.as_str(), EmbeddedCluster::url);
+    let database = Database::connect(url, &config.database)?;
+    migrate(url)?;
+    let lease = take_lease(&database)?;
+    let journal = lock_journal(data_dir.join("journal")).map_err(unusable)?;
+    let mut connection = database.connect_alone()?;
+    let pepper = seal::load(config, &mut connection)?;
+    let keyring = Keyring::new(pepper);
+    let first_key = bootstrap::first_merchant(config, &mut connection, &keyring)?;
+    let (sink, last_sequences, replica) = catch_up(&database, &lease, &journal, &mut connection)?;
+    let clock = Clock::new(replica.latest_instant_ms);
+    Ok(Booted {
+        cluster,
+        database,
+        lease,
+        keyring,
+        replica,
+        clock,
+        sink,
+        journal,
+        last_sequences,
+        first_key,
+    })
+}
+
+fn start_cluster(config: &Config) -> Result<Option<EmbeddedCluster>, BootError> {
+    if !config.database.url.is_empty() {
+        return Ok(None);
+    }
+    tracing::info!("starting the private Postgres");
+    let cluster = EmbeddedCluster::start(EmbeddedOptions {
+        data_dir: config.data.dir.clone(),
+    })?;
+    cluster.watch()?;
+    Ok(Some(cluster))
+}
+
+/// Waits for a database that is away; a migration that fails ends the start.
+fn migrate(url: &str) -> Result<(), BootError> {
+    loop {
+        match migrations::migrate(url) {
+            Ok(applied) if applied.is_empty() => return Ok(()),
+            Ok(applied) => {
+                tracing::info!(count = applied.len(), "migrations applied");
+                return Ok(());
+            }
+            Err(StorageError::Unavailable(reason)) => {
+                tracing::warn!(reason, "the database is away; waiting for it");
+                thread::sleep(RETRY * 4);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Waits until no other process serves this database.
+fn take_lease(database: &Database) -> Result<Lease, BootError> {
+    let mut told = false;
+    loop {
+        match lease::acquire(database) {
+            Ok(lease) => return Ok(lease),
+            Err(LeaseError::Storage(StorageError::Unavailable(reason))) => {
+                tracing::warn!(reason, "the database is away; waiting for it")
+            }
+            Err(LeaseError::Storage(error)) => return Err(error.into()),
+            Err(LeaseError::Held { holder }) if !told => {
+                tracing::warn!(holder, "another process serves this database; waiting for its end");
+                told = true;
+            }
+            Err(LeaseError::Held { .. }) => {}
+        }
+        thread::sleep(RETRY);
+    }
+}
+
+fn lock_journal(path: PathBuf) -> std::io::Result<JournalDirectory> {
+    loop {
+        match JournalDirectory::lock(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => thread::sleep(RETRY),
+            locked => return locked,
+        }
+    }
+}
+
+/// Writes what the last run left in the journal, then reads the state that all of it comes to.
+fn catch_up(
+    database: &Database,
+    lease: &Lease,
+    journal: &JournalDirectory,
+    connection: &mut PgConnection,
+) -> Result<(PgSink, Vec<u64>, Replica), BootError> {
+    let mut sink = PgSink::new(database.clone(), lease.epoch());
+    let marks = replica::load_marks(connection)?;
+    let now_ms = Clock::new(0).wall_ms();
+    let replayed = replay(journal, &mut sink, &marks, now_ms)?;
+    if replayed.settled + replayed.movements + replayed.estimated > 0 {
+        tracing::warn!(
+            settled = replayed.settled,
+            movements = replayed.movements,
+            estimated = replayed.estimated,
+            "the last run left records in the journal; they are in Postgres now"
+        );
+    }
+    Ok((sink, replayed.last_sequences, replica::load(connection)?))
+}

@@ -1,0 +1,165 @@
+//! The configuration: the defaults, then a file, then the environment, each over the one before.
+//! Every option has its default in `config/default.toml`, which is also the list of what exists: an option that is not
+//! there is refused by name and place, as is a value out of range. It fails closed: a server with a doubtful
+//! configuration does not start. The provider credentials in the environment are the gateway's to read, not read here.
+
+mod layers;
+mod ranges;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::domain::secret::Secret;
+use crate::engine::options::{BillingOptions, JournalOptions, SpendKeyOptions};
+use crate::gateway::options::GatewayOptions;
+use crate::http::options::{ManagementOptions, OperatorOptions, ServerOptions};
+use crate::storage::{DatabaseOptions, embedded};
+
+use layers::Layers;
+
+const DEFAULTS: &str = include_str!("../../../config/default.toml");
+
+/// Everything that can be set, checked.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub server: ServerOptions,
+    pub operator: OperatorOptions,
+    pub data: DataOptions,
+    pub database: DatabaseOptions,
+    pub journal: JournalOptions,
+    pub billing: BillingOptions,
+    pub spend_keys: SpendKeyOptions,
+    pub gateway: GatewayOptions,
+    pub management: ManagementOptions,
+    pub files: FileOptions,
+    pub log: LogOptions,
+    pub secrets: SecretOptions,
+    /// The first merchant's secret key, from `CALDERA_BOOTSTRAP_SECRET_KEY` only: never from a file.
+    #[serde(skip)]
+    pub bootstrap_secret_key: Option<Secret<String>>,
+}
+
+/// `[data]`.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct DataOptions {
+    /// Absolute once loaded.
+    pub dir: PathBuf,
+}
+
+/// `[files]`: replacements of what is compiled in; an empty path means the shipped one.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct FileOptions {
+    pub prices: PathBuf,
+    pub providers: PathBuf,
+}
+
+/// How a log line is written.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct LogOptions {
+    pub format: LogFormat,
+    /// Directives as in `RUST_LOG`.
+    pub filter: String,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Text,
+            filter: "info".to_owned(),
+        }
+    }
+}
+
+/// `[secrets]`: files of mode 0600; an empty path means the one in the data directory.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct SecretOptions {
+    pub pepper_file: PathBuf,
+    pub seal_key_file: PathBuf,
+}
+
+/// Why a configuration is refused; each is one line that names the option and where it stands.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read the configuration file {path}: {reason}")]
+    Unreadable { path: String, reason: String },
+    #[error("{place} is not TOML: {reason}")]
+    Syntax { place: String, reason: String },
+    #[error("unknown option `{option}` in {place}{hint}")]
+    Unknown {
+        option: String,
+        place: String,
+        hint: String,
+    },
+    #[error("option `{option}` in {place} {why}")]
+    Refused { option: String, place: String, why: String },
+    #[error("no data directory: set CALDERA_DATA_DIR, or HOME")]
+    Homeless,
+}
+
+impl Config {
+    /// The configuration from the defaults, the file (`path`, else `CALDERA_CONFIG`) and these variables.
+    pub fn load<E>(path: Option<&Path>, environment: E) -> Result<Self, ConfigError>
+    where
+        E: IntoIterator<Item = (String, String)>,
+    {
+        let variables: BTreeMap<String, String> = environment.into_iter().collect();
+        let mut layers = Layers::of_defaults(DEFAULTS)?;
+        let named = named_variable(&variables, "CALDERA_CONFIG").map(PathBuf::from);
+        if let Some(path) = path.map(Path::to_owned).or(named) {
+            let text = std::fs::read_to_string(&path).map_err(|error| ConfigError::Unreadable {
+                path: path.display().to_string(),
+                reason: error.to_string(),
+            })?;
+            layers.add_file(&path.display().to_string(), &text)?;
+        }
+        layers.add_environment(&variables)?;
+        ranges::check(&layers)?;
+        let mut config: Self = layers.into_options()?;
+        config.data.dir = data_directory(&config.data.dir, &variables)?;
+        config.bootstrap_secret_key = named_variable(&variables, "CALDERA_BOOTSTRAP_SECRET_KEY").map(Secret::new);
+        Ok(config)
+    }
+}
+
+/// The variables of this process whose names and values are text.
+pub fn process_environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// A variable that is set and not empty.
+fn named_variable(variables: &BTreeMap<String, String>, name: &str) -> Option<String> {
+    variables.get(name).filter(|value| !value.is_empty()).cloned()
+}
+
+fn data_directory(configured: &Path, variables: &BTreeMap<String, String>) -> Result<PathBuf, ConfigError> {
+    let directory = if !configured.as_os_str().is_empty() {
+        configured.to_owned()
+    } else if embedded::effective_user_id() == Some(0) {
+        PathBuf::from("/var/lib/caldera")
+    } else if let Some(home) = named_variable(variables, "XDG_DATA_HOME") {
+        Path::new(&home).join("caldera")
+    } else {
+        let home = named_variable(variables, "HOME").ok_or(ConfigError::Homeless)?;
+        Path::new(&home).join(".local/share/caldera")
+    };
+    std::path::absolute(&directory).map_err(|_| ConfigError::Homeless)
+}
+
+#[cfg(test)]
+mod tests;

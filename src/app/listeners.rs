@@ -1,0 +1,36 @@
+//! The two servers beside the real one: the one that says `starting` until there is something to serve, and the
+//! operator's.
+
+use std::net::TcpListener;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, web};
+
+use crate::http;
+use crate::http::state::AppState;
+
+/// Answers health, and 503 `starting` to everything else.
+pub fn start_waiting(listener: TcpListener) -> std::io::Result<ServerHandle> {
+    let server = HttpServer::new(|| App::new().configure(http::configure_starting))
+        .workers(1)
+        .disable_signals()
+        .shutdown_timeout(1)
+        .listen(listener)?
+        .run();
+    let handle = server.handle();
+    actix_rt::spawn(server);
+    Ok(handle)
+}
+
+/// Metrics, and the routes of the command line.
+pub fn start_operator(listener: TcpListener, state: web::Data<AppState>) -> std::io::Result<ServerHandle> {
+    let server = HttpServer::new(move || App::new().app_data(state.clone()).configure(http::operator::configure))
+        .workers(1)
+        .disable_signals()
+        .shutdown_timeout(1)
+        .listen(listener)?
+        .run();
+    let handle = server.handle();
+    actix_rt::spawn(server);
+    Ok(handle)
+}

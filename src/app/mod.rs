@@ -1,0 +1,182 @@
+//! Starts everything in order and stops it in order. While the database is made ready a small server answers 503
+//! `starting` on the same listener; when the journal has been replayed and every shard has its keys, the real one takes
+//! over. A stop refuses new calls first, waits for those that run, and lets Postgres have the journal last.
+
+mod boot;
+mod bootstrap;
+pub mod cli;
+pub mod config;
+mod crew;
+mod lease_keeper;
+mod listeners;
+mod operator_client;
+mod seal;
+mod serving;
+pub mod simulator;
+pub mod telemetry;
+mod transcript;
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+
+use crate::http::operator::token::write_address;
+use crate::http::state::Phase;
+
+use boot::Booted;
+use config::Config;
+use serving::{Serving, Simulated};
+
+/// How often the stop looks whether calls still run.
+const STOP_POLL: Duration = Duration::from_millis(20);
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot listen on {address}: {error}")]
+    Listen { address: String, error: std::io::Error },
+    #[error("{0}")]
+    Boot(#[from] boot::BootError),
+    #[error("the server could not be started: {0}")]
+    Server(#[from] std::io::Error),
+    #[error("the catalogue of providers is refused: {0}")]
+    Catalogue(String),
+    #[error("the price book is refused: {0}")]
+    Prices(String),
+}
+
+/// Whether calls go to real providers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Providers {
+    Real,
+    /// All of them are the simulated one, and answers say so.
+    Simulated,
+}
+
+/// Runs the server until it is told to stop.
+pub async fn serve(config: Config, providers: Providers) -> Result<(), StartError> {
+    // The HTTP client's TLS picks this up; a second start in one process finds it there.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let listener = bind(&config.server.host, config.server.port)?;
+    let address = listener.local_addr()?;
+    let operator = bind(&config.operator.host, config.operator.port)?;
+    let waiting = listeners::start_waiting(listener.try_clone()?)?;
+    let simulated = Simulated {
+        address: start_simulator()?,
+        providers,
+    };
+    let booted = boot(config.clone()).await?;
+    let first_key = booted.first_key.clone();
+    let serving = Serving::start(&config, booted, simulated, listener).await?;
+    let operator_address = operator.local_addr()?;
+    write_address(&config.data.dir, operator_address)?;
+    let operator = listeners::start_operator(operator, serving.state.clone())?;
+    serving.state.phase.enter(Phase::Ready);
+    waiting.stop(true).await;
+    transcript::print(&transcript::Greeting {
+        address,
+        operator: operator_address,
+        providers,
+        first_key: first_key.as_ref(),
+    });
+    wait_for_stop().await;
+    stop(&config, serving, operator).await;
+    Ok(())
+}
+
+fn bind(host: &str, port: u16) -> Result<TcpListener, StartError> {
+    let address = format!("{host}:{port}");
+    let wrap = |error| StartError::Listen {
+        address: address.clone(),
+        error,
+    };
+    TcpListener::bind((host, port)).map_err(wrap)
+}
+
+/// Runs the simulated provider, for test merchants and for the demo, on a free port of this machine.
+fn start_simulator() -> Result<SocketAddr, StartError> {
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let simulator = simulator::start(simulator::SimulatorOptions { listener, workers: 1 })?;
+    actix_rt::spawn(simulator.server);
+    Ok(simulator.address)
+}
+
+async fn boot(config: Config) -> Result<Booted, StartError> {
+    let booted = actix_rt::task::spawn_blocking(move || boot::boot(&config)).await;
+    match booted {
+        Ok(booted) => Ok(booted?),
+        Err(error) => Err(StartError::Server(std::io::Error::other(error))),
+    }
+}
+
+/// Ends at SIGTERM or SIGINT.
+async fn wait_for_stop() {
+    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+                _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+            }
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::error!(error = %error, "signals cannot be received; only a kill ends this process");
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+async fn stop(config: &Config, serving: Serving, operator: ServerHandle) {
+    tokio::time::sleep(Duration::from_millis(config.server.drain_delay_ms)).await;
+    serving.state.phase.enter(Phase::Stopping);
+    drain(&serving, Duration::from_secs(config.server.drain_timeout_s)).await;
+    // The last bytes go from the workers to their sockets.
+    tokio::time::sleep(STOP_POLL).await;
+    let Serving {
+        server,
+        billing,
+        journal,
+        lease,
+        cluster,
+        ..
+    } = serving;
+    server.stop(true).await;
+    operator.stop(false).await;
+    let patience = Duration::from_secs(config.server.flush_timeout_s);
+    let flushed = actix_rt::task::spawn_blocking(move || {
+        billing.stop(patience);
+        let left = journal.backlog();
+        drop(journal);
+        lease.end();
+        if let Some(Err(error)) = cluster.map(|cluster| cluster.stop()) {
+            tracing::error!(error = %error, "the private Postgres did not stop in good order");
+        }
+        left
+    });
+    match flushed.await {
+        Ok(0) => tracing::info!("stopped; Postgres has everything"),
+        Ok(left) => tracing::warn!(
+            records = left,
+            "stopped; the rest of the journal is written at the next start"
+        ),
+        Err(error) => tracing::error!(error = %error, "the stop was cut short; the next start replays the journal"),
+    }
+}
+
+/// Waits until no call runs, or the time is up, or a second signal comes.
+async fn drain(serving: &Serving, patience: Duration) {
+    let deadline = Instant::now() + patience;
+    let calm = async {
+        // A call that was admitted a moment ago has its pump by now.
+        tokio::time::sleep(STOP_POLL).await;
+        while !serving.gateway.is_quiet() && Instant::now() < deadline {
+            tokio::time::sleep(STOP_POLL).await;
+        }
+    };
+    tokio::select! {
+        () = calm => {}
+        () = wait_for_stop() => tracing::warn!("a second signal: calls that run are cut and settled by estimate"),
+    }
+}

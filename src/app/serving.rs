@@ -1,0 +1,246 @@
+//! The running server: workers with their shards and lanes, the billing actor, the lease. Everything that a stop must
+//! end in order is here.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, web};
+
+use crate::domain::price::PriceBook;
+use crate::engine::accounts::Accounts;
+use crate::engine::billing_actor::{BillingActor, BillingParts};
+use crate::engine::clock::Clock;
+use crate::engine::journal::Journal;
+use crate::engine::keyring::{Credential, Keyring};
+use crate::engine::metrics::Metrics;
+use crate::engine::spend::SpendShards;
+use crate::gateway::provider::{Catalogue, Demo};
+use crate::gateway::{Gateway, GatewayParts};
+use crate::http;
+use crate::http::spend_keys::live::grace;
+use crate::http::state::{AppState, StateParts};
+use crate::storage::Database;
+use crate::storage::embedded::EmbeddedCluster;
+use crate::storage::replica::Replica;
+use crate::storage::writer::PgSink;
+
+use super::boot::Booted;
+use super::config::Config;
+use super::crew::{Crew, CrewParts};
+use super::lease_keeper::LeaseKeeper;
+use super::{Providers, StartError};
+
+const SHIPPED_PRICES: &str = include_str!("../../config/prices.json");
+const SHIPPED_PROVIDERS: &str = include_str!("../../config/providers.toml");
+
+/// What runs, for the stop to end in order.
+pub struct Serving {
+    pub state: web::Data<AppState>,
+    pub gateway: Arc<Gateway>,
+    pub server: ServerHandle,
+    pub billing: BillingActor,
+    pub journal: Arc<Journal>,
+    pub lease: LeaseKeeper,
+    pub cluster: Option<EmbeddedCluster>,
+}
+
+impl Serving {
+    /// Starts the workers and returns when every shard has its keys.
+    pub async fn start(
+        config: &Config,
+        booted: Booted,
+        simulated: Simulated,
+        listener: TcpListener,
+    ) -> Result<Self, StartError> {
+        let workers = worker_count(config);
+        let shared = Shared {
+            spend: SpendShards::new(workers),
+            accounts: Accounts::new(workers),
+            clock: booted.clock,
+            metrics: Arc::new(Metrics::default()),
+        };
+        let journal = Arc::new(Journal::open(
+            booted.journal,
+            &config.journal,
+            &booted.last_sequences,
+            workers,
+        )?);
+        let billing = start_billing(config, &shared, &journal, booted.sink)?;
+        let lease = LeaseKeeper::start(booted.lease, booted.database.clone())?;
+        let gateway = Arc::new(Gateway::new(gateway_parts(config, simulated, &shared)?));
+        let state = app_state(config, &shared, booted.database, booted.keyring);
+        http::operator::prepare(&state)?;
+        fill(&state, &booted.replica);
+        watch_gauges(&shared, gateway.clone(), &journal);
+        let options = config.spend_keys.clone();
+        let parts = CrewParts {
+            shared: shared.clone(),
+            options,
+            journal: journal.clone(),
+            gateway: gateway.clone(),
+        };
+        let crew = Arc::new(Crew::new(parts, booted.replica));
+        let server = run_server(config, crew, state.clone(), listener)?;
+        while !(shared.spend.is_complete() && shared.accounts.is_complete()) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Ok(Self {
+            state,
+            gateway,
+            server,
+            billing,
+            journal,
+            lease,
+            cluster: booted.cluster,
+        })
+    }
+}
+
+/// Where the simulated provider is, and whether it stands for all.
+#[derive(Clone, Copy, Debug)]
+pub struct Simulated {
+    pub address: SocketAddr,
+    pub providers: Providers,
+}
+
+/// What the parts of the server have in common.
+#[derive(Clone)]
+pub struct Shared {
+    pub spend: SpendShards,
+    pub accounts: Accounts,
+    pub clock: Clock,
+    pub metrics: Arc<Metrics>,
+}
+
+fn start_billing(config: &Config, shared: &Shared, journal: &Journal, sink: PgSink) -> std::io::Result<BillingActor> {
+    let (options, metrics, clock) = (config.billing.clone(), shared.metrics.clone(), shared.clock.clone());
+    BillingActor::start(
+        journal.tail(),
+        Box::new(sink),
+        BillingParts {
+            options,
+            metrics,
+            clock,
+        },
+    )
+}
+
+fn app_state(config: &Config, shared: &Shared, database: Database, keyring: Keyring) -> web::Data<AppState> {
+    web::Data::new(AppState::new(StateParts {
+        database,
+        keyring: Arc::new(keyring),
+        spend: shared.spend.clone(),
+        accounts: shared.accounts.clone(),
+        clock: shared.clock.clone(),
+        metrics: shared.metrics.clone(),
+        phase: Default::default(),
+        management: config.management.clone(),
+        trusted_proxies: config.server.trusted_proxies.clone(),
+        data_dir: config.data.dir.clone(),
+    }))
+}
+
+/// Puts every key into the keyring, those too whose rotation left them some grace.
+fn fill(state: &web::Data<AppState>, replica: &Replica) {
+    for (hash, key) in &replica.secret_keys {
+        state.keyring.insert(*hash, Credential::Secret(key.clone()));
+    }
+    for (hash, key) in &replica.wallet_keys {
+        state.keyring.insert(*hash, Credential::Wallet(key.clone()));
+    }
+    for key in &replica.spend_keys {
+        state.keyring.insert(key.hash, key.credential());
+        if let Some(previous) = key.previous {
+            grace(state, previous, key.credential());
+        }
+    }
+}
+
+/// Brings the gauges up to date each second; they are read by whoever asks for the metrics.
+fn watch_gauges(shared: &Shared, gateway: Arc<Gateway>, journal: &Arc<Journal>) {
+    let (metrics, journal) = (shared.metrics.clone(), Arc::downgrade(journal));
+    actix_rt::spawn(async move {
+        while let Some(journal) = journal.upgrade() {
+            metrics.calls_in_flight.set(gateway.open_calls() as u64);
+            metrics.journal_backlog_bytes.set(journal.size_bytes());
+            metrics.journal_backlog_records.set(journal.backlog());
+            drop(journal);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
+}
+
+fn worker_count(config: &Config) -> usize {
+    match config.server.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        count => count,
+    }
+}
+
+fn gateway_parts(config: &Config, simulated: Simulated, shared: &Shared) -> Result<GatewayParts, StartError> {
+    let prices = file_or(&config.files.prices, SHIPPED_PRICES)?;
+    let providers = file_or(&config.files.providers, SHIPPED_PROVIDERS)?;
+    let (prices, warnings) = PriceBook::parse(&prices).map_err(|error| StartError::Prices(error.to_string()))?;
+    tracing::debug!(count = warnings.len(), "the price book has warnings");
+    let demo = match simulated.providers {
+        Providers::Real => Demo::Off,
+        Providers::Simulated => Demo::Simulated(simulated.address),
+    };
+    let load = |demo: Demo| {
+        let environment = |name: &str| std::env::var(name).ok();
+        let catalogue = Catalogue::load(&providers, environment, demo);
+        let catalogue = catalogue.and_then(|catalogue| catalogue.with_forward_hosts(&config.gateway.forward_hosts));
+        catalogue.map_err(|error| StartError::Catalogue(error.to_string()))
+    };
+    Ok(GatewayParts {
+        options: config.gateway.clone(),
+        catalogue: load(demo)?,
+        test_catalogue: load(Demo::Simulated(simulated.address))?,
+        prices,
+        spend: shared.spend.clone(),
+        accounts: shared.accounts.clone(),
+        clock: shared.clock.clone(),
+        metrics: shared.metrics.clone(),
+        slice_tokens: config.spend_keys.slice_tokens,
+        progress_interval_ms: config.journal.progress_interval_ms,
+    })
+}
+
+fn file_or(path: &std::path::Path, shipped: &str) -> std::io::Result<String> {
+    if path.as_os_str().is_empty() {
+        Ok(shipped.to_owned())
+    } else {
+        std::fs::read_to_string(path)
+    }
+}
+
+fn run_server(
+    config: &Config,
+    crew: Arc<Crew>,
+    state: web::Data<AppState>,
+    listener: TcpListener,
+) -> std::io::Result<ServerHandle> {
+    let workers = crew.size();
+    let factory = move || {
+        let worker = crew.sign_on();
+        App::new()
+            .app_data(state.clone())
+            .app_data(worker)
+            .configure(http::configure)
+    };
+    let server = HttpServer::new(factory)
+        .workers(workers)
+        .max_connections(config.server.max_connections)
+        .keep_alive(Duration::from_secs(config.server.keep_alive_s))
+        .tcp_nodelay(true)
+        .h1_allow_half_closed(false)
+        .disable_signals()
+        .shutdown_timeout(2)
+        .listen(listener)?
+        .run();
+    let handle = server.handle();
+    actix_rt::spawn(server);
+    Ok(handle)
+}

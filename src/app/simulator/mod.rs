@@ -1,0 +1,111 @@
+//! The simulated provider: OpenAI's chat completions and Anthropic's messages over plain HTTP, with exact books.
+//! It answers deterministic text at no cost, misbehaves as a call directs it to, and keeps a ledger of what it
+//! really served, against which a gateway's own books are checked. It uses nothing else of this crate and is meant
+//! for loopback only: any credential but `bad` is taken. Nothing of it outlives the process.
+
+mod answer;
+mod anthropic;
+mod call;
+mod control;
+mod conversation;
+mod dialect;
+mod directive;
+mod ledger;
+mod models;
+mod openai;
+mod refusal;
+mod request;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::{App, HttpServer, web};
+use tokio::net::TcpSocket;
+
+use ledger::Ledger;
+
+/// The largest body that is read.
+const BODY_BYTES_MAXIMUM: usize = 64 * 1024 * 1024;
+
+/// The connections that may wait to be accepted.
+const BACKLOG: u32 = 4096;
+
+/// How long an idle connection is kept; longer than any gateway keeps its own.
+const KEEP_ALIVE: Duration = Duration::from_secs(300);
+
+/// A simulated provider that is bound but does not serve before `server` is awaited or spawned.
+pub struct Simulator {
+    /// The server; its handle stops it, signals do not.
+    pub server: Server,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// What a simulated provider is started with.
+pub struct SimulatorOptions {
+    /// The bound socket; its queue of unaccepted connections is the caller's choice.
+    pub listener: TcpListener,
+    /// The count of worker threads, at least one.
+    pub workers: usize,
+}
+
+/// Binds a socket whose queue of unaccepted connections is long enough for thousands that come at once; the standard
+/// library's is 128. To be called inside an actix or tokio runtime.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}
+
+/// Starts a simulated provider. To be called inside an actix or tokio runtime.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub fn start(options: SimulatorOptions) -> std::io::Result<Simulator> {
+    let address = options.listener.local_addr()?;
+    let ledger = web::Data::from(Arc::new(Ledger::default()));
+    let server = HttpServer::new(move || App::new().app_data(ledger.clone()).configure(routes))
+        .workers(options.workers.max(1))
+        .keep_alive(KEEP_ALIVE)
+        .tcp_nodelay(true)
+        .h1_allow_half_closed(false)
+        .shutdown_timeout(1)
+        .disable_signals()
+        .listen(options.listener)?
+        .run();
+    Ok(Simulator { server, address })
+}
+
+fn routes(config: &mut web::ServiceConfig) {
+    config
+        .app_data(web::PayloadConfig::new(BODY_BYTES_MAXIMUM))
+        .default_service(web::to(models::unknown));
+    for prefix in ["/v1", ""] {
+        config
+            .route(
+                &format!("{prefix}/chat/completions"),
+                web::post().to(call::chat_completions),
+            )
+            .route(&format!("{prefix}/messages"), web::post().to(call::messages))
+            .route(&format!("{prefix}/models"), web::get().to(models::list))
+            .route(&format!("{prefix}/models/{{id}}"), web::get().to(models::one));
+    }
+    config
+        .route("/_sim/ledger", web::get().to(control::ledger))
+        .route("/_sim/requests", web::get().to(control::requests))
+        .route("/_sim/reset", web::post().to(control::reset))
+        .route("/_sim/health", web::get().to(control::health));
+}

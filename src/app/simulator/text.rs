@@ -1,0 +1,58 @@
+//! The words that answers are made of: one output token is one word of four bytes.
+//! The text is a fixed list repeated, so that a whole answer is copied and not composed, and so that its length in
+//! bytes tells its length in tokens.
+
+use super::directive::Vocabulary;
+
+/// The bytes of one output token: three letters and a space, or as many bytes of other scripts.
+pub(super) const TOKEN_BYTES: usize = 4;
+
+const PLAIN: &str = "the sun has set and all are now out for one old fox who can see \
+                     far off and not let his big dog run too low but you may ask how \
+                     any cat got its red hat war ash oak elm ivy sea bay cap tea jam \
+                     nut fig pea egg ham pie ice oil ink pen key map bed box cup jar ";
+
+/// Characters of one to four bytes; each word has four bytes, with a space where one fits.
+const MULTI_BYTE: &str = "éa où 日 🙂né 本 ñandá 語 🚀fürça 水 🔥";
+
+/// The text of one token.
+pub(super) fn word(vocabulary: Vocabulary, position: u64) -> &'static str {
+    let list = words(vocabulary);
+    let count = (list.len() / TOKEN_BYTES) as u64;
+    let start = (position % count) as usize * TOKEN_BYTES;
+    &list[start..start + TOKEN_BYTES]
+}
+
+/// Appends the text of that many tokens.
+pub(super) fn append(vocabulary: Vocabulary, token_count: u64, target: &mut Vec<u8>) {
+    let list = words(vocabulary).as_bytes();
+    let mut missing_bytes = token_count as usize * TOKEN_BYTES;
+    while missing_bytes > 0 {
+        let piece = &list[..missing_bytes.min(list.len())];
+        target.extend_from_slice(piece);
+        missing_bytes -= piece.len();
+    }
+}
+
+fn words(vocabulary: Vocabulary) -> &'static str {
+    match vocabulary {
+        Vocabulary::Plain => PLAIN,
+        Vocabulary::MultiByte => MULTI_BYTE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_has_four_bytes_and_the_text_is_the_words_in_order() {
+        for vocabulary in [Vocabulary::Plain, Vocabulary::MultiByte] {
+            let mut text = Vec::new();
+            append(vocabulary, 150, &mut text);
+            let words: String = (0..150).map(|position| word(vocabulary, position)).collect();
+            assert_eq!(String::from_utf8(text).unwrap(), words);
+            assert_eq!(words.len(), 150 * TOKEN_BYTES);
+        }
+    }
+}
