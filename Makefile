@@ -1,0 +1,41 @@
+# What a developer types. One build profile for everything: release.
+
+# `make run ARGUMENTS="--config my.toml"` passes more to the server.
+ARGUMENTS ?=
+
+.PHONY: run build test fmt lint load-test clean
+
+# Installs what is missing, builds, and serves on 127.0.0.1:8787; with the simulated provider where no credential is set.
+run:
+	@scripts/install-needs.sh run
+	cargo build --release
+	@exec target/release/caldera serve $$(scripts/demo-flag.sh) $(ARGUMENTS)
+
+build:
+	cargo build --release --workspace
+
+# The whole suite: units, the real binary on a real Postgres, the official clients.
+test:
+	@scripts/install-needs.sh test
+	@if [ -f tests/clients/package.json ] && [ ! -d tests/clients/node_modules ]; then \
+		cd tests/clients && npm ci --no-audit --no-fund; \
+	fi
+	cargo test --release --workspace --no-fail-fast
+
+fmt:
+	cargo fmt --all
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets -- -D warnings
+
+# Direct, bare pass-through and Caldera in turn, then the books; about five minutes.
+load-test:
+	@scripts/install-needs.sh run
+	cargo build --release --workspace
+	@mkdir -p load-tests/results
+	target/release/caldera-load-tests compare --json load-tests/results/latest.json --svg load-tests/results/latest.svg
+
+clean:
+	cargo clean
+	rm -rf tests/clients/node_modules

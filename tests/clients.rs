@@ -1,0 +1,156 @@
+//! The official clients, unchanged, against the running server: the scripts of `tests/clients`, each in a Node of its own.
+//! A script fails this suite with all that it printed; a server's wrong answer is never worked around in a script.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::support::house::House;
+use crate::support::process::wait_for_exit;
+use crate::support::server::secret_key;
+
+/// More than the slowest script's retries take on a busy machine.
+const SCRIPT_LIMIT: Duration = Duration::from_secs(120);
+
+#[test]
+fn the_lava_sdk_11_manages_keys_and_forwards_calls() {
+    run_lava_scripts("lava-11");
+}
+
+#[test]
+fn the_lava_sdk_10_manages_keys_and_forwards_calls() {
+    run_lava_scripts("lava-10");
+}
+
+#[test]
+fn the_lava_sdk_9_manages_keys_and_forwards_calls() {
+    run_lava_scripts("lava-9");
+}
+
+#[test]
+fn the_openai_sdk_works_with_a_spend_key() {
+    let house = House::new();
+    Script::new("openai.mjs", &house).run();
+    check_books(house);
+}
+
+#[test]
+fn the_anthropic_sdk_works_with_a_spend_key() {
+    let house = House::new();
+    Script::new("anthropic.mjs", &house).run();
+    check_books(house);
+}
+
+/// Both scripts, so that one's failure does not hide the other's.
+fn run_lava_scripts(package: &str) {
+    let house = House::new();
+    let wallet_key = wallet_key(&house);
+    let scripts = ["lava-management.mjs", "lava-forward.mjs"];
+    let failures: Vec<String> = scripts
+        .iter()
+        .filter_map(|name| {
+            let script = Script::new(name, &house).variable("LAVA_PACKAGE", package);
+            script.variable("WALLET_KEY", &wallet_key).output_of_failure()
+        })
+        .collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    check_books(house);
+}
+
+/// Once nothing can be written any more.
+fn check_books(mut house: House) {
+    assert!(house.server.stop().success());
+    house.books_agree();
+}
+
+/// A wallet key as an operator makes one: no call of the API does.
+fn wallet_key(house: &House) -> String {
+    let arguments = ["keys", "create", "--wallet", "--name", "The suite"];
+    let output = house.server.run(&arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let made: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    made["key"].as_str().unwrap().to_owned()
+}
+
+/// One script with what it is to know, and a directory for what it prints.
+struct Script {
+    name: String,
+    command: Command,
+    directory: TempDir,
+}
+
+impl Script {
+    fn new(name: &str, house: &House) -> Self {
+        let mut command = Command::new("node");
+        command
+            .args(["--test-reporter=tap", name])
+            .current_dir(installed_clients())
+            .env_clear();
+        command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command.env("BASE_URL", house.server.url());
+        command.env("SECRET_KEY", secret_key());
+        command.env("SIM_URL", house.simulator.url());
+        let directory = tempfile::tempdir().unwrap();
+        Self {
+            name: name.to_owned(),
+            command,
+            directory,
+        }
+    }
+
+    fn variable(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    fn run(self) {
+        if let Some(output) = self.output_of_failure() {
+            panic!("{output}");
+        }
+    }
+
+    /// Runs the script; `None` where all its tests passed. Its output goes to a file, which a pipe's size cannot stop.
+    fn output_of_failure(mut self) -> Option<String> {
+        let path = self.directory.path().join("output");
+        let file = File::create(&path).unwrap();
+        self.command.stdin(Stdio::null());
+        self.command.stdout(file.try_clone().unwrap()).stderr(file);
+        let mut child = self
+            .command
+            .spawn()
+            .expect("node is installed; `make test` installs it");
+        let status = wait_for_exit(&mut child, SCRIPT_LIMIT);
+        let output = std::fs::read_to_string(&path).unwrap();
+        // A script that registered no test would pass as well.
+        let has_passed = status.success() && output.contains("# pass ") && !output.contains("# pass 0");
+        (!has_passed).then(|| format!("{} ended with {status}:\n{}", self.name, failed_parts(&output)))
+    }
+}
+
+/// What the script printed, without the tests that passed.
+fn failed_parts(output: &str) -> String {
+    let is_noise = |line: &&str| {
+        let line = line.trim();
+        line.starts_with("ok ")
+            || line.starts_with("# Subtest: ")
+            || line.starts_with("duration_ms: ")
+            || line == "---"
+            || line == "..."
+    };
+    let lines: Vec<&str> = output.lines().filter(|line| !is_noise(line)).collect();
+    lines.join("\n")
+}
+
+/// Where the scripts are, once their packages are there.
+fn installed_clients() -> PathBuf {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
+    let is_installed = directory.join("node_modules/openai/package.json").exists();
+    assert!(
+        is_installed,
+        "the official clients are not installed: `make test` does so, or `npm ci` in tests/clients"
+    );
+    directory
+}

@@ -1,0 +1,142 @@
+//! The operator's side: the command line, the demo, the metrics, and the walls between merchants.
+
+use serde_json::{Value, json};
+
+use crate::support::house::{House, chat};
+use crate::support::http::Client;
+use crate::support::server::{ServerSettings, eventually};
+
+/// Runs the command line against the house's server and reads its answer.
+fn operate(house: &House, arguments: &[&str]) -> Value {
+    let output = house.server.run(arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn a_second_merchant_sees_nothing_of_the_first_one() {
+    let house = House::new();
+    let (id, key) = house.mint(json!({ "name": "of the first" }));
+    let row = house.row(
+        &house
+            .caller(&key)
+            .post("/v1/chat/completions", &chat("output_tokens=1"))
+            .expect_status(200),
+    );
+    let merchant = operate(&house, &["merchants", "create", "--name", "second"]);
+    let merchant_id = merchant["merchant_id"].as_str().unwrap();
+    let secret = operate(&house, &["keys", "create", "--secret", "--merchant", merchant_id]);
+    let other = house.caller(secret["secret_key"].as_str().or(secret["key"].as_str()).unwrap());
+    assert_eq!(other.get("/v1/spend_keys").expect_status(200).json()["data"], json!([]));
+    let path = format!("/v1/spend_keys/{id}");
+    assert_eq!(other.get(&path).status, 404);
+    assert_eq!(other.put(&path, &json!({ "name": "mine" })).status, 404);
+    assert_eq!(other.delete(&path).status, 404);
+    assert_eq!(other.post(&format!("{path}/rotate"), &json!({})).status, 404);
+    assert_eq!(
+        other
+            .get(&format!("/v1/requests/{}", row["request_id"].as_str().unwrap()))
+            .status,
+        404
+    );
+    assert_eq!(other.get("/v1/requests").expect_status(200).json()["data"], json!([]));
+    assert_eq!(house.key(&id)["name"], "of the first");
+}
+
+#[test]
+fn a_test_merchants_calls_never_reach_the_operators_live_credentials() {
+    let house = House::new();
+    let merchant = operate(&house, &["merchants", "create", "--test", "--name", "trying"]);
+    let merchant_id = merchant["merchant_id"].as_str().unwrap();
+    assert!(merchant_id.starts_with("mer_test_"));
+    let secret = operate(&house, &["keys", "create", "--secret", "--merchant", merchant_id]);
+    let token = secret["secret_key"].as_str().or(secret["key"].as_str()).unwrap();
+    assert!(token.starts_with("aks_test_"));
+    let answer = house
+        .caller(token)
+        .post("/v1/chat/completions", &chat("output_tokens=1"))
+        .expect_status(200);
+    assert_eq!(answer.header("x-lava-simulated"), Some("true"));
+    assert!(answer.header("x-lava-request-id").unwrap().starts_with("req_test_"));
+    // The house's own provider stands for the operator's live one.
+    assert_eq!(house.simulator.ledger()["requests"], 0);
+}
+
+#[test]
+fn a_wallet_key_manages_spend_keys_and_makes_no_calls() {
+    let house = House::new();
+    let made = operate(&house, &["keys", "create", "--wallet", "--name", "desk"]);
+    let token = made["key"].as_str().unwrap();
+    let client = house.caller(token);
+    let spend = client
+        .post("/v1/manage/spend_keys", &json!({ "name": "by wallet key" }))
+        .expect_status(201)
+        .json();
+    assert!(spend["key"].as_str().unwrap().starts_with("lava_sk_"));
+    assert_eq!(
+        client.get("/v1/spend_keys").expect_status(200).json()["data"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(
+        client.post("/v1/chat/completions", &chat("")).error_code(),
+        "wrong_key_kind"
+    );
+    assert_eq!(client.get("/v1/requests").error_code(), "wrong_key_kind");
+}
+
+#[test]
+fn the_operators_listener_counts_and_the_callers_port_does_not_show_it() {
+    let house = House::new();
+    house
+        .server
+        .client()
+        .post("/v1/chat/completions", &chat("output_tokens=1"))
+        .expect_status(200);
+    house
+        .server
+        .client()
+        .post("/v1/chat/completions", &json!({ "model": 7 }));
+    let operator = Client::new(&house.server.operator_url());
+    eventually("the batch is counted", || {
+        operator.get("/metrics").text().contains("caldera_billing_rows_total 1")
+    });
+    let metrics = operator.get("/metrics").expect_status(200).text();
+    assert!(
+        metrics.contains(r#"caldera_requests_total{outcome="completed"} 1"#),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains(r#"caldera_denials_total{code="invalid_request"} 1"#),
+        "{metrics}"
+    );
+    assert_eq!(house.server.client().get("/metrics").status, 404);
+    assert_eq!(
+        operator.post("/operator/merchants", &json!({ "name": "x" })).status,
+        401
+    );
+}
+
+#[test]
+fn the_demo_serves_every_provider_from_the_simulated_one_and_says_so() {
+    let database = crate::support::postgres::database();
+    let server = ServerSettings::default()
+        .database(&database.url)
+        .argument("--demo")
+        .start();
+    assert!(server.stdout().contains("DEMO"), "{}", server.stdout());
+    let answer = server
+        .client()
+        .post("/v1/chat/completions", &chat("output_tokens=2"))
+        .expect_status(200);
+    assert_eq!(answer.header("x-lava-simulated"), Some("true"));
+    let id = answer.header("x-lava-request-id").unwrap().to_owned();
+    let row = server
+        .client()
+        .get(&format!("/v1/requests/{id}"))
+        .expect_status(200)
+        .json();
+    assert_eq!(row["simulated"], true);
+}

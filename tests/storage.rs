@@ -1,0 +1,9 @@
+//! Storage against a real Postgres: the billing writer, the management queries, the lease and the replica.
+
+mod fixtures;
+mod lease;
+mod spend_keys;
+mod tenants;
+mod throughput;
+mod usage;
+mod writer;

@@ -1,0 +1,15 @@
+//! The suite: the real binary against a real Postgres and the simulated provider. One test binary; one file a noun.
+#![allow(clippy::unwrap_used, clippy::panic, dead_code)]
+
+mod at_once;
+mod clients;
+mod durability;
+
+mod gateway;
+mod limits;
+mod management;
+mod operator;
+mod storage;
+mod streams;
+mod support;
+mod tidy;

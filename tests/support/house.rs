@@ -1,0 +1,138 @@
+//! A server with its database and its simulated provider, and the words that most tests need.
+
+use serde_json::{Value, json};
+
+use super::http::{Answer, Client};
+use super::postgres::{TestDatabase, database};
+use super::server::{Server, ServerSettings, eventually};
+use super::simulator::Simulator;
+
+/// Everything of one test.
+pub struct House {
+    pub server: Server,
+    pub database: TestDatabase,
+    pub simulator: Simulator,
+}
+
+impl House {
+    pub fn new() -> Self {
+        Self::with(|settings| settings)
+    }
+
+    /// A house whose server is started with more settings.
+    pub fn with(change: impl FnOnce(ServerSettings) -> ServerSettings) -> Self {
+        let (database, simulator) = (database(), Simulator::start());
+        let server = change(settings(&database.url, &simulator)).start();
+        Self {
+            server,
+            database,
+            simulator,
+        }
+    }
+
+    /// Makes a spend key and returns its id and its plain text.
+    pub fn mint(&self, body: Value) -> (String, String) {
+        let made = self
+            .server
+            .client()
+            .post("/v1/spend_keys", &body)
+            .expect_status(201)
+            .json();
+        let text = |name: &str| made[name].as_str().unwrap().to_owned();
+        (text("spend_key_id"), text("key"))
+    }
+
+    /// The key as the management API shows it.
+    pub fn key(&self, id: &str) -> Value {
+        self.server
+            .client()
+            .get(&format!("/v1/spend_keys/{id}"))
+            .expect_status(200)
+            .json()
+    }
+
+    /// A request row, waited for.
+    pub fn row(&self, answer: &Answer) -> Value {
+        let id = answer
+            .header("x-lava-request-id")
+            .expect("every gateway answer names its request")
+            .to_owned();
+        self.row_of(&id)
+    }
+
+    pub fn row_of(&self, id: &str) -> Value {
+        self.server
+            .client()
+            .get(&format!("/v1/requests/{id}"))
+            .expect_status(200)
+            .json()
+    }
+
+    pub fn caller(&self, key: &str) -> Client {
+        self.server.client_with(key)
+    }
+
+    /// Waits until nothing is held for a key.
+    pub fn settled(&self, id: &str) -> Value {
+        eventually("every hold of the key has ended", || {
+            self.key(id)["reserved_spend"] == "0.00"
+        });
+        self.key(id)
+    }
+
+    /// Checks that rows, counters, wallets and the ledger say the same.
+    pub fn books_agree(&self) {
+        let number = |query: &str| self.database.number(query);
+        let costs = number("SELECT COALESCE(SUM(cost), 0)::bigint FROM requests WHERE spend_key_id IS NOT NULL");
+        assert_eq!(
+            costs,
+            number("SELECT COALESCE(SUM(total_spend), 0)::bigint FROM spend_key_counters")
+        );
+        let rows = number("SELECT COUNT(*) FROM requests WHERE spend_key_id IS NOT NULL");
+        assert_eq!(
+            rows,
+            number("SELECT COALESCE(SUM(total_requests), 0)::bigint FROM spend_key_counters")
+        );
+        let paid = number("SELECT COALESCE(SUM(cost), 0)::bigint FROM requests WHERE provider_key_type = 'managed'");
+        let funded = number("SELECT COALESCE(SUM(amount), 0)::bigint FROM movements");
+        assert_eq!(funded - paid, number("SELECT SUM(balance)::bigint FROM wallets"));
+        assert_eq!(0, number("SELECT COALESCE(SUM(amount), 0)::bigint FROM ledger_entries"));
+    }
+}
+
+/// A server on this database whose OpenAI and Anthropic are the simulated provider.
+pub fn settings(database_url: &str, simulator: &Simulator) -> ServerSettings {
+    ServerSettings::default()
+        .database(database_url)
+        .variable("OPENAI_API_KEY", "sim")
+        .variable("OPENAI_BASE_URL", simulator.openai_url())
+        .variable("ANTHROPIC_API_KEY", "sim")
+        .variable("ANTHROPIC_BASE_URL", format!("{}/v1", simulator.url()))
+        .variable("CALDERA__MANAGEMENT__REQUESTS_PER_MINUTE", 1_000_000)
+        .variable("CALDERA__MANAGEMENT__FAILED_CREDENTIALS_PER_MINUTE", 100_000)
+}
+
+/// A chat completion's body with a directive for the simulated provider.
+pub fn chat(directive: &str) -> Value {
+    json!({ "model": "gpt-4o-mini", "max_tokens": 64, "messages": [{ "role": "user", "content": format!("Hello [[sim {directive}]]") }] })
+}
+
+/// The same as a stream.
+pub fn chat_stream(directive: &str) -> Value {
+    let mut body = chat(directive);
+    body["stream"] = true.into();
+    body
+}
+
+/// A messages call's body.
+pub fn message(directive: &str) -> Value {
+    let content = format!("Hello [[sim {directive}]]");
+    json!({ "model": "claude-haiku-4-5", "max_tokens": 64, "messages": [{ "role": "user", "content": content }] })
+}
+
+/// Decimal dollars as nano-dollars.
+pub fn nanos(value: &Value) -> i64 {
+    let (whole, fraction) = value.as_str().unwrap().split_once('.').unwrap();
+    let fraction: i64 = format!("{fraction:0<9}").parse().unwrap();
+    whole.parse::<i64>().unwrap() * 1_000_000_000 + fraction
+}

@@ -1,0 +1,9 @@
+//! What the suite stands on: a real Postgres, the real binary, the simulated provider, and clients to talk to them.
+
+pub mod house;
+pub mod http;
+pub mod postgres;
+pub mod process;
+pub mod server;
+pub mod simulator;
+pub mod stream;
