@@ -126,7 +126,7 @@ fn the_demo_serves_every_provider_from_the_simulated_one_and_says_so() {
         .database(&database.url)
         .argument("--demo")
         .start();
-    assert!(server.stdout().contains("DEMO"), "{}", server.stdout());
+    eventually("it says so", || server.stdout().contains("DEMO"));
     let answer = server
         .client()
         .post("/v1/chat/completions", &chat("output_tokens=2"))
