@@ -6,7 +6,7 @@ use crate::domain::money::Money;
 use crate::domain::rate::RateStatus;
 use crate::domain::spend::{Denial, Now, SpendShortage};
 use crate::engine::accounts::{AccountRefusal, PostError};
-use crate::engine::spend::{ReserveError, Stopped};
+use crate::engine::spend::Stopped;
 
 use super::error::{ApiError, ErrorCode};
 use super::time::iso_seconds;
@@ -57,15 +57,6 @@ impl ApiError {
                 .field("scope", "spend_key")
                 .field("limit", *limit)
                 .retry_after(1),
-        }
-    }
-
-    /// The answer to a call that got no hold on its key.
-    pub fn not_reserved(error: &ReserveError, now: Now) -> Self {
-        match error {
-            ReserveError::Denied { denial, rate: _ } => Self::denied(denial, now),
-            ReserveError::Overloaded => Self::new(ErrorCode::Overloaded),
-            ReserveError::Stopped => Self::from(Stopped),
         }
     }
 }

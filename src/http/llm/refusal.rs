@@ -4,7 +4,6 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 
 use crate::domain::rate::RateStatus;
 use crate::domain::spend::Now;
-use crate::engine::accounts::AccountRefusal;
 use crate::gateway::dialect::Dialect;
 use crate::gateway::provider::ResolveError;
 use crate::gateway::{Refusal, UpstreamFailure};
@@ -24,7 +23,7 @@ pub fn of(refusal: Refusal, now: Now, dialect: Dialect) -> ApiError {
         }
         Refusal::Resolve(error) => unresolved(&error),
         Refusal::Denied { denial, rate } => with_rate(ApiError::denied(&denial, now), rate, dialect),
-        Refusal::Account(refusal) => uncovered(refusal),
+        Refusal::Account(refusal) => refusal.into(),
         Refusal::PriceUnknown(model) => ApiError::new(ErrorCode::PriceUnknown)
             .field("model", model)
             .param("model"),
@@ -63,23 +62,4 @@ fn unresolved(error: &ResolveError) -> ApiError {
         }
     };
     ApiError::new(code).say(error.to_string()).param(error.param())
-}
-
-fn uncovered(refusal: AccountRefusal) -> ApiError {
-    let (code, balance, held) = match refusal {
-        AccountRefusal::Insufficient { balance, held } => (ErrorCode::InsufficientBalance, balance, held),
-        AccountRefusal::Busy { balance, held } => (ErrorCode::BudgetBusy, balance, held),
-        AccountRefusal::Unknown => return ApiError::missing("wallet_id", "wallet"),
-        AccountRefusal::Overloaded => return ApiError::new(ErrorCode::Overloaded),
-        AccountRefusal::Stopped => return ApiError::new(ErrorCode::Stopping),
-    };
-    let error = ApiError::new(code)
-        .field("scope", "wallet")
-        .field("balance", balance.to_string())
-        .field("held", held.to_string());
-    if code == ErrorCode::BudgetBusy {
-        error.retry_after(1)
-    } else {
-        error.do_not_retry()
-    }
 }
