@@ -1,5 +1,7 @@
 //! Randomness from the operating system. Where that fails nothing secret can be made, so the call ends in an error.
 
+use std::cell::RefCell;
+
 use crate::domain::credential::{KeyKind, mint};
 use crate::domain::secret::Secret;
 
@@ -8,9 +10,26 @@ use crate::domain::secret::Secret;
 #[error("the operating system gave no random bytes")]
 pub struct NoRandomness;
 
+/// Ids whose randomness is fetched at once.
+const POOL: usize = 32;
+
+thread_local! {
+    /// Randomness for the ids of this thread, each taken once, and how many are left. Nothing secret is made of it.
+    static IDS: RefCell<([u128; POOL], usize)> = const { RefCell::new(([0; POOL], 0)) };
+}
+
 /// 128 random bits, for ids.
 pub fn bits() -> Result<u128, NoRandomness> {
-    Ok(u128::from_ne_bytes(bytes()?))
+    IDS.with_borrow_mut(|(pool, left)| {
+        if *left == 0 {
+            for bits in pool.iter_mut() {
+                *bits = u128::from_ne_bytes(bytes()?);
+            }
+            *left = POOL;
+        }
+        *left -= 1;
+        Ok(pool[*left])
+    })
 }
 
 pub fn bytes<const N: usize>() -> Result<[u8; N], NoRandomness> {

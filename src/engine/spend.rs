@@ -53,11 +53,15 @@ impl Revocation {
         self.notify.notify_waiters();
     }
 
+    pub fn is_revoked(&self) -> bool {
+        self.revoked.load(Ordering::Acquire)
+    }
+
     /// Ends when the key is revoked; otherwise never.
     pub async fn revoked(&self) {
         loop {
             let notified = self.notify.notified();
-            if self.revoked.load(Ordering::Acquire) {
+            if self.is_revoked() {
                 return;
             }
             notified.await;

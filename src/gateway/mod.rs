@@ -3,6 +3,7 @@
 //! closed: whatever cannot be held or recorded is not sent.
 
 mod call;
+mod conduit;
 pub mod dialect;
 mod drain;
 pub mod headers;
@@ -10,6 +11,7 @@ mod open_call;
 pub mod options;
 pub mod provider;
 mod pump;
+mod pumps;
 mod quote;
 pub mod sse;
 mod stream;
@@ -21,7 +23,6 @@ mod worker;
 use std::time::Duration;
 
 use actix_web::http::header::HeaderMap;
-use tokio::sync::oneshot;
 
 use crate::domain::key::OnDisconnect;
 use crate::domain::money::Money;
@@ -33,11 +34,12 @@ use crate::engine::accounts::AccountHold;
 use crate::engine::spend::{Granted, ReserveError};
 
 pub use call::{Caller, Incoming, Refusal, Route, Served};
+pub use conduit::{ClientSide, Cut};
 use dialect::{CallShape, Dialect, UsageFrames, inspect};
 pub use open_call::Costs;
 use open_call::{OpenCall, Pricing};
 use provider::{CredentialOwner, EndpointKind, Target, Wanted};
-pub use pump::{Cut, Reply, ReplyBody};
+pub use pump::{Reply, ReplyBody};
 use quote::{Quote, Terms, quote};
 use upstream::Outgoing;
 pub use upstream::UpstreamFailure;
@@ -298,7 +300,6 @@ async fn launch(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Resu
     };
     let streaming = shape.as_ref().is_some_and(|shape| shape.stream);
     let asked = shape.as_ref().is_some_and(|shape| shape.include_usage);
-    let (reply, answer) = oneshot::channel();
     let options = worker.options();
     let first_byte_ms = if streaming {
         options.first_byte_timeout_ms
@@ -327,10 +328,9 @@ async fn launch(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Resu
             first_byte_timeout: Duration::from_millis(first_byte_ms),
         },
         call,
-        reply,
     };
-    worker.spawn(pump::run(worker.clone(), Box::new(errand)));
-    let reply = answer.await.map_err(|_| Refusal::Upstream(UpstreamFailure::Broken))??;
+    let pump = pump::run(worker.clone(), Box::new(errand));
+    let reply = worker.pumps().carry(pump).await?;
     let provider = target.provider.name.clone();
     Ok(Served {
         reply,

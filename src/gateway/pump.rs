@@ -1,5 +1,5 @@
-//! The task that carries one call to its provider and its answer back. It outlives the client: a client that leaves
-//! cancels nothing here, and what was served is billed. Every way out of it settles the call exactly once.
+//! Carries one call to its provider and its answer back. It outlives the client: a client that leaves cancels nothing
+//! here, and what was served is billed. Every way out of it settles the call exactly once.
 
 use std::time::Duration;
 
@@ -7,19 +7,18 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::domain::money::Money;
 use crate::domain::request::{Outcome, UsageSource};
 use crate::engine::spend::Revocation;
 
+use super::conduit::{ClientSide, Cut};
 use super::dialect::{Answer, Dialect, UsageFrames, read_answer};
 use super::headers;
 use super::open_call::{Costs, Ending, OpenCall};
-use super::stream::StreamPump;
 use super::upstream::{Outgoing, RawAnswer, UpstreamFailure, is_redirect};
-use super::{Refusal, Worker};
+use super::{Refusal, Worker, stream};
 
 /// A whole answer above this is cut; no provider sends one in practice.
 const ANSWER_LIMIT_BYTES: usize = 256 << 20;
@@ -36,13 +35,8 @@ pub enum ReplyBody {
     /// With what it cost.
     Whole(Bytes, Costs),
     /// Chunks as they come; an error ends the connection without a proper end.
-    Stream(mpsc::Receiver<Result<Bytes, Cut>>),
+    Stream(ClientSide),
 }
-
-/// The provider's stream broke: the client must not take what it got for the whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the provider's answer ended before its end")]
-pub struct Cut;
 
 /// What a pump needs besides its call.
 pub struct Errand {
@@ -60,29 +54,28 @@ pub struct Errand {
     pub appends_cost: bool,
     pub revocation: Option<std::sync::Arc<Revocation>>,
     pub outgoing: Outgoing,
-    pub reply: oneshot::Sender<Result<Reply, Refusal>>,
 }
 
-/// Runs the call to its end; a stream goes on in a task of its own, which needs less room than the sending did.
-pub async fn run(worker: Worker, mut errand: Box<Errand>) {
+/// Runs the call to its answer; a stream goes on from there as its client reads it.
+pub async fn run(worker: Worker, mut errand: Box<Errand>) -> Result<Reply, Refusal> {
+    let running = worker.begin_pump();
     let outgoing = std::mem::take(&mut errand.outgoing);
     tracing::debug!(request.id = %errand.call.id, url = %outgoing.url, "calling the provider");
     match worker.upstream().send(outgoing).await {
-        Err(failure) => fail(errand, failure),
-        Ok(answer) if is_redirect(answer.status()) => refuse(errand, Refusal::ProviderRedirected, 502),
+        Err(failure) => Err(fail(errand, failure)),
+        Ok(answer) if is_redirect(answer.status()) => Err(refuse(errand, Refusal::ProviderRedirected, 502)),
         Ok(answer) if errand.operators_credential && is_credential_error(answer.status()) => {
-            refuse(errand, Refusal::ProviderAuthFailed, 502);
+            Err(refuse(errand, Refusal::ProviderAuthFailed, 502))
         }
         Ok(answer) if errand.streaming && answer.status().is_success() && is_event_stream(&answer) => {
-            let stream = StreamPump::new(worker.clone(), errand, answer);
-            worker.spawn(stream.run());
+            Ok(stream::begin(worker.clone(), errand, answer, running))
         }
         Ok(answer) => whole(&worker, errand, answer).await,
     }
 }
 
 /// Settles a call that got no answer.
-fn fail(errand: Box<Errand>, failure: UpstreamFailure) {
+fn fail(errand: Box<Errand>, failure: UpstreamFailure) -> Refusal {
     let refusal = Refusal::Upstream(failure);
     let status = match failure {
         UpstreamFailure::TimedOut => 504,
@@ -97,33 +90,28 @@ fn fail(errand: Box<Errand>, failure: UpstreamFailure) {
         usage_source: UsageSource::Estimated,
         ..Ending::nothing(status)
     });
-    answer_with(errand.reply, Err(refusal));
+    refusal
 }
 
 /// Settles a call that the provider did not serve.
-fn refuse(errand: Box<Errand>, refusal: Refusal, status: u16) {
+fn refuse(errand: Box<Errand>, refusal: Refusal, status: u16) -> Refusal {
     errand.call.settle(Ending::nothing(status));
-    answer_with(errand.reply, Err(refusal));
-}
-
-/// Sends what the client gets; a client that has left gets nothing.
-pub(super) fn answer_with(reply: oneshot::Sender<Result<Reply, Refusal>>, answer: Result<Reply, Refusal>) {
-    drop(reply.send(answer));
+    refusal
 }
 
 /// Carries an answer that does not stream.
-async fn whole(worker: &Worker, errand: Box<Errand>, answer: RawAnswer) {
+async fn whole(worker: &Worker, errand: Box<Errand>, answer: RawAnswer) -> Result<Reply, Refusal> {
     let (status, headers) = (answer.status(), client_headers(&answer));
     // The client library takes a connection that closes early for the end of the answer.
     let promised: Option<u64> = text_header(&answer, CONTENT_LENGTH).and_then(|length| length.parse().ok());
     let patience = Duration::from_millis(worker.options().answer_timeout_ms);
     let body = match timeout(patience, collect(answer)).await {
         Ok(Ok(body)) if promised.is_some_and(|length| length != body.len() as u64) => {
-            return fail(errand, UpstreamFailure::Broken);
+            return Err(fail(errand, UpstreamFailure::Broken));
         }
         Ok(Ok(body)) => body,
-        Ok(Err(Cut)) => return fail(errand, UpstreamFailure::Broken),
-        Err(_) => return fail(errand, UpstreamFailure::TimedOut),
+        Ok(Err(Cut)) => return Err(fail(errand, UpstreamFailure::Broken)),
+        Err(_) => return Err(fail(errand, UpstreamFailure::TimedOut)),
     };
     let ending = if status.is_success() && errand.reads_usage {
         ending_of(&errand, status, &body)
@@ -144,14 +132,11 @@ async fn whole(worker: &Worker, errand: Box<Errand>, answer: RawAnswer) {
     if written.durable().await.is_err() {
         tracing::error!("the journal was closed under a running call");
     }
-    answer_with(
-        errand.reply,
-        Ok(Reply {
-            status,
-            headers,
-            body: ReplyBody::Whole(body, costs),
-        }),
-    );
+    Ok(Reply {
+        status,
+        headers,
+        body: ReplyBody::Whole(body, costs),
+    })
 }
 
 fn ending_of(errand: &Errand, status: StatusCode, body: &[u8]) -> Ending {

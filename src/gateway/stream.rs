@@ -2,29 +2,29 @@
 //! own dialect, and reads on for the usage when the client has left. The settlement is written before the last frame
 //! leaves.
 
-use std::pin::pin;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
-use futures_util::future::OptionFuture;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout};
+use futures_util::{FutureExt, StreamExt};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use crate::domain::money::Money;
 use crate::domain::request::{Outcome, UsageSource};
 use crate::domain::usage::Usage;
 
 use super::Worker;
+use super::conduit::{self, PumpSide};
 use super::dialect::{FrameVerdict, StreamReader};
 use super::drain::DrainSlot;
 use super::open_call::{Costs, Ending};
-use super::pump::{Cut, Errand, Reply, ReplyBody, answer_with, client_headers};
+use super::pump::{Errand, Reply, ReplyBody, client_headers};
 use super::sse::SseSplitter;
 use super::upstream::RawAnswer;
+use super::worker::Running;
 
-/// Chunks that may wait for a slow client.
-const CHANNEL_CHUNKS: usize = 16;
 /// Output tokens after which progress is recorded, whatever the time.
 const PROGRESS_TOKENS: u64 = 512;
 
@@ -60,7 +60,7 @@ pub struct StreamPump {
     splitter: SseSplitter,
     reader: StreamReader,
     /// `None` once the client has left.
-    client: Option<mpsc::Sender<Result<Bytes, Cut>>>,
+    client: Option<PumpSide>,
     /// Held back until the call is settled.
     last: BytesMut,
     drain: Option<DrainSlot>,
@@ -71,23 +71,34 @@ pub struct StreamPump {
     /// When the provider was last heard, and the client last told something.
     heard_at: Instant,
     told_at: Instant,
+    /// Rings no later than when something is due; it is set anew when it rings, not for every chunk.
+    alarm: Pin<Box<Sleep>>,
+    revoked: Option<Pin<Box<dyn Future<Output = ()>>>>,
     /// The cost up to which the hold is known to suffice.
     covered: Money,
 }
 
+/// Gives the head to the client, and the rest as the client reads it.
+pub fn begin(worker: Worker, errand: Box<Errand>, answer: RawAnswer, running: Running) -> Reply {
+    let (status, headers) = (answer.status(), client_headers(&answer));
+    let (client, pump_side) = conduit::open(worker.pumps(), errand.revocation.clone());
+    let pump = StreamPump::new(worker, errand, answer, pump_side);
+    let body = client.drive(Box::pin(async move {
+        pump.run().await;
+        drop(running);
+    }));
+    Reply {
+        status,
+        headers,
+        body: ReplyBody::Stream(body),
+    }
+}
+
 impl StreamPump {
-    /// Sends the head to the client; the rest is [`StreamPump::run`].
-    pub fn new(worker: Worker, mut errand: Box<Errand>, answer: RawAnswer) -> Box<Self> {
-        let (sender, receiver) = mpsc::channel(CHANNEL_CHUNKS);
-        let reply = Reply {
-            status: answer.status(),
-            headers: client_headers(&answer),
-            body: ReplyBody::Stream(receiver),
-        };
-        let unused = tokio::sync::oneshot::channel().0;
-        answer_with(std::mem::replace(&mut errand.reply, unused), Ok(reply));
+    fn new(worker: Worker, errand: Box<Errand>, answer: RawAnswer, client: PumpSide) -> Self {
         let now = Instant::now();
-        Box::new(Self {
+        let revocation = errand.revocation.clone();
+        Self {
             reader: StreamReader::new(errand.dialect, errand.usage_frames),
             deadline: now + Duration::from_millis(worker.options().stream_timeout_ms),
             covered: errand.call.held().unwrap_or(Money::MAX),
@@ -95,7 +106,7 @@ impl StreamPump {
             errand,
             answer,
             splitter: SseSplitter::new(),
-            client: Some(sender),
+            client: Some(client),
             last: BytesMut::new(),
             drain: None,
             drained_bytes: 0,
@@ -103,13 +114,15 @@ impl StreamPump {
             recorded_at: now,
             heard_at: now,
             told_at: now,
-        })
+            alarm: Box::pin(sleep_until(now)),
+            revoked: revocation.map(|revocation| Box::pin(async move { revocation.revoked().await }) as _),
+        }
     }
 
     /// Carries the stream to its end and settles it.
-    pub async fn run(mut self: Box<Self>) {
+    async fn run(mut self) {
         let over = loop {
-            match self.next_event().await {
+            match poll_fn(|context| self.poll_event(context)).await {
                 Event::Chunk(chunk) => {
                     if let Some(over) = self.take(chunk).await {
                         break over;
@@ -127,36 +140,47 @@ impl StreamPump {
         self.finish(over).await;
     }
 
-    async fn next_event(&mut self) -> Event {
-        let silent_at =
-            (self.heard_at + Duration::from_millis(self.worker.options().idle_timeout_ms)).min(self.deadline);
-        let quiet_at = self.quiet_at();
-        let revoked: OptionFuture<_> = self
-            .errand
-            .revocation
-            .as_ref()
-            .map(|revocation| revocation.revoked())
-            .into();
-        let left: OptionFuture<_> = self.client.as_ref().map(|client| client.closed()).into();
-        let (mut revoked, mut left) = (pin!(revoked), pin!(left));
-        tokio::select! {
-            biased;
-            chunk = self.answer.next() => match chunk {
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        if self.client.as_ref().is_some_and(PumpSide::is_gone) {
+            return Poll::Ready(Event::ClientLeft);
+        }
+        if let Poll::Ready(chunk) = self.answer.poll_next_unpin(context) {
+            return Poll::Ready(match chunk {
                 Some(Ok(chunk)) => Event::Chunk(chunk),
                 None => Event::Over(Over::Finished),
                 Some(Err(_)) => Event::Over(Over::Broken),
-            },
-            Some(()) = &mut revoked => Event::Over(Over::Revoked),
-            Some(()) = &mut left => Event::ClientLeft,
-            () = tokio::time::sleep_until(silent_at) => Event::Over(Over::Broken),
-            () = tokio::time::sleep_until(quiet_at.unwrap_or(silent_at)), if quiet_at.is_some() => Event::Quiet,
+            });
         }
+        if let Some(revoked) = &mut self.revoked
+            && revoked.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(Event::Over(Over::Revoked));
+        }
+        while self.alarm.as_mut().poll(context).is_ready() {
+            match self.due(Instant::now()) {
+                Ok(event) => return Poll::Ready(event),
+                Err(later) => self.alarm.as_mut().reset(later),
+            }
+        }
+        Poll::Pending
     }
 
-    /// When the client is told that the stream is still there; `None` where there is nobody to tell.
-    fn quiet_at(&self) -> Option<Instant> {
-        let interval = self.worker.options().keep_alive_comment_ms;
-        (self.client.is_some() && interval > 0).then(|| self.told_at + Duration::from_millis(interval))
+    /// What is due now, or when the next thing will be.
+    fn due(&self, now: Instant) -> Result<Event, Instant> {
+        let options = self.worker.options();
+        let silent_at = (self.heard_at + Duration::from_millis(options.idle_timeout_ms)).min(self.deadline);
+        if now >= silent_at {
+            return Ok(Event::Over(Over::Broken));
+        }
+        let interval = options.keep_alive_comment_ms;
+        if self.client.is_none() || interval == 0 {
+            return Err(silent_at);
+        }
+        let quiet_at = self.told_at + Duration::from_millis(interval);
+        if now >= quiet_at {
+            return Ok(Event::Quiet);
+        }
+        Err(silent_at.min(quiet_at))
     }
 
     /// Passes a chunk's frames on; `Some` where the stream is over with it.
@@ -165,47 +189,42 @@ impl StreamPump {
         self.drained_bytes += if self.client.is_none() { chunk.len() as u64 } else { 0 };
         self.splitter.push(chunk);
         let mut passed = Passing::default();
-        let mut finished = false;
+        let over = self.take_frames(&mut passed).await;
+        if let Some(bytes) = passed.into_bytes() {
+            self.pass_on(bytes).await;
+        }
+        self.note_progress();
+        let spent = self.drain.is_some() && self.drained_bytes > self.worker.options().drain_limit_bytes;
+        over.or(spent.then_some(Over::Abandoned))
+    }
+
+    /// Each frame must be covered before the next one passes.
+    async fn take_frames(&mut self, passed: &mut Passing) -> Option<Over> {
         loop {
             let frame = match self.splitter.next_frame() {
                 Ok(Some(frame)) => frame,
-                Ok(None) => break,
+                Ok(None) => return None,
                 Err(_) => return Some(Over::Broken),
             };
             match self.reader.push(&frame) {
                 FrameVerdict::Pass => passed.push(frame.into_bytes()),
                 FrameVerdict::Hide => {}
                 FrameVerdict::Last => {
-                    finished = true;
                     self.last.extend_from_slice(frame.bytes());
+                    return Some(Over::Finished);
                 }
             }
+            if !self.cover().await {
+                return Some(Over::LimitReached);
+            }
         }
-        if let Some(bytes) = passed.into_bytes() {
-            self.pass_on(bytes).await;
-        }
-        self.note_progress();
-        if finished {
-            return Some(Over::Finished);
-        }
-        if !self.cover().await {
-            return Some(Over::LimitReached);
-        }
-        let spent = self
-            .drain
-            .as_ref()
-            .is_some_and(|_| self.drained_bytes > self.worker.options().drain_limit_bytes);
-        spent.then_some(Over::Abandoned)
     }
 
     async fn pass_on(&mut self, bytes: Bytes) {
         self.told_at = Instant::now();
-        let Some(client) = &self.client else { return };
-        let patience = Duration::from_millis(self.worker.options().slow_reader_timeout_ms);
-        let sent = timeout(patience, client.send(Ok(bytes))).await;
-        if !matches!(sent, Ok(Ok(()))) && !self.begin_drain() {
-            // The next wait sees that nobody reads any more.
-            self.deadline = Instant::now();
+        if let Some(client) = &self.client {
+            // The next wait sees that the client has left.
+            let _gone = client.send(bytes).await;
         }
     }
 
@@ -220,6 +239,7 @@ impl StreamPump {
         };
         let patience = Duration::from_millis(self.worker.options().drain_timeout_ms);
         self.deadline = self.deadline.min(Instant::now() + patience);
+        self.alarm.as_mut().reset(self.deadline);
         self.drain.is_some()
     }
 
@@ -267,7 +287,7 @@ impl StreamPump {
         }
     }
 
-    async fn finish(mut self: Box<Self>, over: Over) {
+    async fn finish(mut self, over: Over) {
         if let Some(frame) = std::mem::take(&mut self.splitter).finish() {
             // A last frame without its blank line.
             self.reader.push(&frame);
@@ -305,7 +325,7 @@ impl StreamPump {
             mut last,
             answer,
             ..
-        } = *self;
+        } = self;
         let (written, costs) = errand.call.settle(ending);
         worker.note_underestimate(held, costs.total);
         if written.durable().await.is_err() {
@@ -315,37 +335,29 @@ impl StreamPump {
             last.extend_from_slice(&cost_comment(costs));
         }
         if let Some(client) = client {
-            let broken = over == Over::Broken;
-            send_end(
-                &client,
-                last.freeze(),
-                broken,
-                Duration::from_millis(worker.options().slow_reader_timeout_ms),
-            )
-            .await;
-            drop(client);
+            if !last.is_empty() {
+                // A client that has left misses the end; the call is settled all the same.
+                let _gone = client.send(last.freeze()).await;
+            }
+            if over == Over::Broken {
+                client.cut();
+            }
         }
         if over == Over::Finished {
-            read_out(answer).await;
+            read_out(&worker, answer);
         }
     }
 }
 
-async fn send_end(client: &mpsc::Sender<Result<Bytes, Cut>>, last: Bytes, broken: bool, patience: Duration) {
-    let send = async {
-        if !last.is_empty() {
-            client.send(Ok(last)).await?;
-        }
-        if broken { client.send(Err(Cut)).await } else { Ok(()) }
-    };
-    // A client that has left, or does not read, misses the end; the call is settled all the same.
-    drop(timeout(patience, send).await);
-}
-
 /// Reads the few bytes after a stream's last frame, so that the connection can serve again.
-async fn read_out(mut answer: RawAnswer) {
-    let rest = async { while let Some(Ok(_)) = answer.next().await {} };
-    drop(timeout(Duration::from_millis(200), rest).await);
+fn read_out(worker: &Worker, mut answer: RawAnswer) {
+    if matches!(answer.next().now_or_never(), Some(None)) {
+        return;
+    }
+    let rest = async move { while let Some(Ok(_)) = answer.next().await {} };
+    worker
+        .pumps()
+        .go_on(Box::pin(timeout(Duration::from_millis(200), rest).map(|_| ())));
 }
 
 fn cost_comment(costs: Costs) -> Bytes {

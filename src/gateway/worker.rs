@@ -4,6 +4,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use crate::domain::ids::{Mode, RequestId};
 use crate::domain::money::Money;
@@ -19,6 +20,7 @@ use super::drain::DrainSlots;
 use super::open_call::{OpenCall, Pricing};
 use super::options::GatewayOptions;
 use super::provider::Catalogue;
+use super::pumps::Pumps;
 use super::upstream::Upstream;
 
 /// What the gateway is made of.
@@ -91,6 +93,7 @@ pub struct Worker {
 struct Own {
     lane: Lane,
     upstream: Upstream,
+    pumps: Pumps,
 }
 
 /// A place among the calls in flight, given up when it is dropped.
@@ -102,9 +105,10 @@ impl Drop for Place {
     }
 }
 
-struct Pump(Arc<Gateway>);
+/// Counts a pump as long as it runs.
+pub(super) struct Running(Arc<Gateway>);
 
-impl Drop for Pump {
+impl Drop for Running {
     fn drop(&mut self) {
         self.0.pumps.fetch_sub(1, Ordering::AcqRel);
     }
@@ -113,10 +117,15 @@ impl Drop for Pump {
 impl Worker {
     /// To be made on the worker's own thread.
     pub fn new(gateway: Arc<Gateway>, lane: Lane) -> Self {
-        let upstream = Upstream::new(&gateway.parts.options);
+        let options = &gateway.parts.options;
+        let own = Own {
+            lane,
+            upstream: Upstream::new(options),
+            pumps: Pumps::start(Duration::from_millis(options.slow_reader_timeout_ms)),
+        };
         Self {
             gateway,
-            own: Rc::new(Own { lane, upstream }),
+            own: Rc::new(own),
         }
     }
 
@@ -127,14 +136,14 @@ impl Worker {
         (before < self.gateway.parts.options.in_flight_limit).then_some(place)
     }
 
-    /// Runs a pump on this worker's thread; it outlives the handler that spawned it.
-    pub fn spawn(&self, pump: impl Future<Output = ()> + 'static) {
+    /// Counts a pump that begins.
+    pub(super) fn begin_pump(&self) -> Running {
         self.gateway.pumps.fetch_add(1, Ordering::AcqRel);
-        let running = Pump(self.gateway.clone());
-        actix_rt::spawn(async move {
-            pump.await;
-            drop(running);
-        });
+        Running(self.gateway.clone())
+    }
+
+    pub(super) fn pumps(&self) -> &Pumps {
+        &self.own.pumps
     }
 
     pub(super) fn open_call(&self, id: RequestId, caller: &Caller, pricing: Pricing) -> OpenCall {

@@ -11,7 +11,7 @@ use crate::domain::ids::RequestId;
 use crate::domain::request::{Movement, OpenRequest, Settlement};
 
 use super::record::{self, LONGEST_SETTLEMENT, PROGRESS_LENGTH};
-use super::segment::{HEADER, Header, SharedSegment};
+use super::segment::{HEADER, Header, SharedSegment, Window};
 use super::shared::{LaneShared, Space};
 use super::{JournalFull, Written};
 
@@ -26,6 +26,8 @@ struct Writer {
     shared: Arc<LaneShared>,
     space: Arc<Space>,
     segment: SharedSegment,
+    /// The part of the segment that is being written.
+    window: Option<Window>,
     next_sequence: u64,
     open_calls: u64,
     buffer: Vec<u8>,
@@ -39,6 +41,7 @@ impl Lane {
             shared: shared.clone(),
             space,
             segment,
+            window: None,
             next_sequence,
             open_calls: 0,
             buffer,
@@ -126,14 +129,14 @@ impl Writer {
                 JournalFull
             })?;
             self.segment.seal();
-            self.segment = next;
+            (self.segment, self.window) = (next, None);
         }
         self.write();
         Ok(())
     }
 
     fn write(&mut self) {
-        if let Err(error) = self.segment.append(&self.buffer) {
+        if let Err(error) = self.segment.append(&mut self.window, &self.buffer) {
             super::fail("the journal could not be written", &error);
         }
         self.shared.announce_write(self.next_sequence);

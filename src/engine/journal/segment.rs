@@ -1,5 +1,6 @@
 //! One file of one lane: preallocated, written in place, fsynced in groups, deleted when Postgres has all of it. It
-//! carries how far it was written and how far it is on the disk, for those who read behind the writer.
+//! carries how far it was written and how far it is on the disk, for those who read behind the writer. The lane writes
+//! through a [`Window`] of it, straight into the page cache, where a killed process leaves what it wrote.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -8,10 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use memmap2::{MmapMut, MmapOptions};
 use rustix::fs::{FallocateFlags, fallocate};
 
 /// `magic 8 | version u32 | lane u32 | first sequence u64 | crc32c u32`, padded.
 pub const HEADER: u64 = 64;
+/// How much of a segment is mapped at once: little of it counts as the process's memory. A multiple of every page size.
+const WINDOW_BYTES: u64 = 1 << 20;
 const MAGIC: &[u8; 8] = b"CALDERAJ";
 const VERSION: u32 = 1;
 
@@ -65,12 +69,37 @@ impl Segment {
         self.file.write_all_at(&bytes, 0)
     }
 
-    /// Appends at the end; only the lane that owns the segment calls this.
-    pub fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        let at = self.written.load(Ordering::Relaxed);
-        self.file.write_all_at(bytes, at)?;
-        self.written.store(at + bytes.len() as u64, Ordering::Release);
+    /// Appends at the end; only the lane that owns the segment calls this, with the window that it keeps for it.
+    pub fn append(&self, window: &mut Option<Window>, mut bytes: &[u8]) -> io::Result<()> {
+        let mut at = self.written.load(Ordering::Relaxed);
+        while !bytes.is_empty() {
+            let open = match window.take().filter(|window| window.room_at(at) > 0) {
+                Some(open) => open,
+                None => self.map(at)?,
+            };
+            let open = window.insert(open);
+            let (now, later) = bytes.split_at(bytes.len().min(open.room_at(at)));
+            open.write(at, now);
+            at += now.len() as u64;
+            bytes = later;
+        }
+        self.written.store(at, Ordering::Release);
         Ok(())
+    }
+
+    /// The window around an offset; `StorageFull` beyond the end.
+    fn map(&self, at: u64) -> io::Result<Window> {
+        let start = at - at % WINDOW_BYTES;
+        let length = WINDOW_BYTES.min(self.size.saturating_sub(start));
+        if at >= self.size {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let mut options = MmapOptions::new();
+        options.offset(start).len(length as usize);
+        Ok(Window {
+            map: map_shared(&options, &self.file)?,
+            start,
+        })
     }
 
     /// Bytes that can still be appended.
@@ -118,6 +147,35 @@ impl Segment {
     pub fn remove(&self) -> io::Result<()> {
         fs::remove_file(&self.path)
     }
+}
+
+/// A part of a segment in memory. A disk that fails under it ends the process, as a failed write does.
+pub struct Window {
+    map: MmapMut,
+    start: u64,
+}
+
+impl Window {
+    /// Bytes that can be written at this offset of the file.
+    fn room_at(&self, at: u64) -> usize {
+        let within = at
+            .checked_sub(self.start)
+            .and_then(|within| usize::try_from(within).ok());
+        within.map_or(0, |within| self.map.len().saturating_sub(within))
+    }
+
+    /// Writes where [`Window::room_at`] has room.
+    fn write(&mut self, at: u64, bytes: &[u8]) {
+        let within = (at - self.start) as usize;
+        self.map[within..within + bytes.len()].copy_from_slice(bytes);
+    }
+}
+
+#[allow(unsafe_code)]
+fn map_shared(options: &MmapOptions, file: &File) -> io::Result<MmapMut> {
+    // SAFETY: the file is in a directory that this process has locked, its space is allocated, and nobody truncates it;
+    // the bytes of a window are only ever written, by the one lane that owns the segment.
+    unsafe { options.map_mut(file) }
 }
 
 /// Reads the head of a file's bytes; `None` where it was prepared but never taken, or is no segment.

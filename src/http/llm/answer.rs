@@ -3,13 +3,14 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{HeaderName, HeaderValue};
+use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
-use tokio::sync::mpsc;
+use futures_util::{Stream, StreamExt};
 
 use crate::domain::ids::RequestId;
 use crate::domain::rate::RateStatus;
 use crate::gateway::dialect::{Dialect, ErrorDetail, error_body};
-use crate::gateway::{Place, ReplyBody, Served};
+use crate::gateway::{ClientSide, Cut, Place, ReplyBody, Served};
 use crate::http::error::ApiError;
 
 /// What the client asked for besides the answer.
@@ -77,12 +78,9 @@ pub fn refused(refusal: &ApiError, dialect: Dialect, id: Option<RequestId>) -> H
 }
 
 /// The chunks as they come; the call keeps its place until the last one is taken.
-fn chunk_stream<T: 'static, E: 'static>(
-    chunks: mpsc::Receiver<Result<T, E>>,
-    place: Place,
-) -> impl futures_util::Stream<Item = Result<T, E>> {
-    futures_util::stream::unfold((chunks, place), |(mut chunks, place)| async move {
-        chunks.recv().await.map(|chunk| (chunk, (chunks, place)))
+fn chunk_stream(chunks: ClientSide, place: Place) -> impl Stream<Item = Result<Bytes, Cut>> {
+    chunks.inspect(move |_| {
+        let _kept = &place;
     })
 }
 
