@@ -14,13 +14,14 @@ run:
 build:
 	cargo build --release --workspace
 
-# The whole suite: units, the real binary on a real Postgres, the official clients.
+# The whole suite: units, the real binary on a real Postgres, the official clients; then what calls providers, over TLS.
 test:
 	@scripts/install-needs.sh test
 	@if [ -f tests/clients/package.json ] && [ ! -d tests/clients/node_modules ]; then \
 		cd tests/clients && npm ci --no-audit --no-fund; \
 	fi
 	cargo test --release --workspace --no-fail-fast
+	CALDERA_TEST_TLS=1 cargo test --release --test suite -- gateway:: streams::
 
 fmt:
 	cargo fmt --all

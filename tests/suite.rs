@@ -4,7 +4,6 @@
 mod at_once;
 mod clients;
 mod durability;
-
 mod gateway;
 mod limits;
 mod management;
@@ -13,3 +12,4 @@ mod storage;
 mod streams;
 mod support;
 mod tidy;
+mod tls;

@@ -13,7 +13,8 @@ use crate::storage::migrations;
 
 use super::config::{Config, process_environment};
 use super::operator_client::{OperatorCall, call};
-use super::{Providers, serve, simulator, telemetry};
+use super::simulator::{self, TlsListener};
+use super::{Providers, serve, telemetry};
 
 /// A self-hosted AI gateway that controls spend and bills for usage.
 #[derive(Debug, Parser)]
@@ -35,13 +36,7 @@ enum Command {
         demo: bool,
     },
     /// Runs a simulated provider that speaks OpenAI's and Anthropic's formats.
-    SimulateProvider {
-        #[arg(long, default_value = "127.0.0.1")]
-        host: String,
-        /// 0 takes a free port.
-        #[arg(long, default_value_t = 9797)]
-        port: u16,
-    },
+    SimulateProvider(SimulateArguments),
     /// Brings the database of DATABASE_URL to this program's schema; `serve` does so too.
     Migrate,
     /// Tenants.
@@ -53,6 +48,24 @@ enum Command {
     /// What pays provider cost.
     #[command(subcommand)]
     Wallets(WalletCommand),
+}
+
+#[derive(Debug, Args)]
+struct SimulateArguments {
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+    /// 0 takes a free port.
+    #[arg(long, default_value_t = 9797)]
+    port: u16,
+    /// Serves TLS on this port too; 0 takes a free one.
+    #[arg(long, requires = "certificate")]
+    tls_port: Option<u16>,
+    /// The PEM file of the certificate that is shown there.
+    #[arg(long, requires = "certificate_key")]
+    certificate: Option<PathBuf>,
+    /// The PEM file of its key.
+    #[arg(long)]
+    certificate_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -142,8 +155,8 @@ pub fn main() -> ExitCode {
 }
 
 fn run(path: Option<PathBuf>, command: Command) -> Result<(), String> {
-    if let Command::SimulateProvider { host, port } = command {
-        return simulate_provider(&host, port);
+    if let Command::SimulateProvider(arguments) = &command {
+        return simulate_provider(arguments);
     }
     let config = Config::load(path.as_deref(), process_environment()).map_err(|error| error.to_string())?;
     match command {
@@ -153,7 +166,7 @@ fn run(path: Option<PathBuf>, command: Command) -> Result<(), String> {
         Command::Keys(KeyCommand::Create(arguments)) => operate(&config, key_call(arguments)),
         Command::Wallets(command) => operate(&config, wallet_call(command)),
         // It is done above, because it needs no configuration.
-        Command::SimulateProvider { .. } => Ok(()),
+        Command::SimulateProvider(_) => Ok(()),
     }
 }
 
@@ -164,12 +177,22 @@ fn run_server(config: Config, providers: Providers) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
-fn simulate_provider(host: &str, port: u16) -> Result<(), String> {
-    let listener =
-        TcpListener::bind((host, port)).map_err(|error| format!("cannot listen on {host}:{port}: {error}"))?;
+fn simulate_provider(arguments: &SimulateArguments) -> Result<(), String> {
+    let bind = |port: u16| {
+        let host = arguments.host.as_str();
+        TcpListener::bind((host, port)).map_err(|error| format!("cannot listen on {host}:{port}: {error}"))
+    };
+    let listener = bind(arguments.port)?;
+    let tls = match (arguments.tls_port, &arguments.certificate, &arguments.certificate_key) {
+        (Some(port), Some(certificate), Some(key)) => Some(TlsListener::new(bind(port)?, certificate, key)?),
+        _ => None,
+    };
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let run = async {
-        let simulator = simulator::start(simulator::SimulatorOptions { listener, workers })?;
+        let simulator = simulator::start(simulator::SimulatorOptions { listener, workers, tls })?;
+        if let Some(address) = simulator.tls_address {
+            println!("listening for TLS on {address}");
+        }
         println!("listening on {}", simulator.address);
         simulator.server.await
     };
@@ -262,7 +285,7 @@ mod tests {
             Command::Merchants(command) => merchant_call(command),
             Command::Keys(KeyCommand::Create(arguments)) => key_call(arguments),
             Command::Wallets(command) => wallet_call(command),
-            Command::Serve { .. } | Command::SimulateProvider { .. } | Command::Migrate => panic!("{line}"),
+            Command::Serve { .. } | Command::SimulateProvider(_) | Command::Migrate => panic!("{line}"),
         })
     }
 

@@ -46,6 +46,8 @@ pub enum StartError {
     Catalogue(String),
     #[error("the price book is refused: {0}")]
     Prices(String),
+    #[error("the trusted certificates are refused: {0}")]
+    Certificates(String),
 }
 
 /// Whether calls go to real providers.
@@ -99,7 +101,11 @@ fn bind(host: &str, port: u16) -> Result<TcpListener, StartError> {
 /// Runs the simulated provider, for test merchants and for the demo, on a free port of this machine.
 fn start_simulator() -> Result<SocketAddr, StartError> {
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
-    let simulator = simulator::start(simulator::SimulatorOptions { listener, workers: 1 })?;
+    let simulator = simulator::start(simulator::SimulatorOptions {
+        listener,
+        workers: 1,
+        tls: None,
+    })?;
     actix_rt::spawn(simulator.server);
     Ok(simulator.address)
 }

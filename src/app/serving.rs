@@ -16,6 +16,7 @@ use crate::engine::journal::Journal;
 use crate::engine::keyring::{Credential, Keyring};
 use crate::engine::metrics::Metrics;
 use crate::engine::spend::SpendShards;
+use crate::gateway::egress::Trust;
 use crate::gateway::provider::{Catalogue, Demo};
 use crate::gateway::{Gateway, GatewayParts};
 use crate::http;
@@ -198,6 +199,7 @@ fn gateway_parts(config: &Config, simulated: Simulated, shared: &Shared) -> Resu
         options: config.gateway.clone(),
         catalogue: load(demo)?,
         test_catalogue: load(Demo::Simulated(simulated.address))?,
+        trust: trust(config)?,
         prices,
         spend: shared.spend.clone(),
         accounts: shared.accounts.clone(),
@@ -206,6 +208,18 @@ fn gateway_parts(config: &Config, simulated: Simulated, shared: &Shared) -> Resu
         slice_tokens: config.spend_keys.slice_tokens,
         progress_interval_ms: config.journal.progress_interval_ms,
     })
+}
+
+/// Who vouches for providers: the web's authorities, and those of the operator's file.
+fn trust(config: &Config) -> Result<Trust, StartError> {
+    let path = &config.files.trusted_certificates;
+    let refused = |error: String| StartError::Certificates(format!("{}: {error}", path.display()));
+    let added = if path.as_os_str().is_empty() {
+        None
+    } else {
+        Some(std::fs::read(path).map_err(|error| refused(error.to_string()))?)
+    };
+    Trust::new(added.as_deref()).map_err(|error| refused(error.to_string()))
 }
 
 fn file_or(path: &std::path::Path, shipped: &str) -> std::io::Result<String> {

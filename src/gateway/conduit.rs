@@ -263,7 +263,7 @@ mod tests {
         let pumps = Pumps::start(Duration::from_secs(30));
         let (client, pump) = open(&pumps, None);
         let run = async move {
-            drop(pump.send(Bytes::from_static(b"one")).await);
+            assert!(pump.send(Bytes::from_static(b"one")).await.is_ok());
             pump.cut();
         };
         let chunks: Vec<_> = client.drive(Box::pin(run)).collect().await;

@@ -6,6 +6,7 @@ mod call;
 mod conduit;
 pub mod dialect;
 mod drain;
+pub mod egress;
 pub mod headers;
 mod open_call;
 pub mod options;

@@ -17,6 +17,7 @@ use crate::engine::spend::SpendShards;
 
 use super::Caller;
 use super::drain::DrainSlots;
+use super::egress::Trust;
 use super::open_call::{OpenCall, Pricing};
 use super::options::GatewayOptions;
 use super::provider::Catalogue;
@@ -29,6 +30,7 @@ pub struct GatewayParts {
     pub catalogue: Catalogue,
     /// For test merchants: every provider is the simulated one.
     pub test_catalogue: Catalogue,
+    pub trust: Trust,
     pub prices: PriceBook,
     pub spend: SpendShards,
     pub accounts: Accounts,
@@ -120,7 +122,7 @@ impl Worker {
         let options = &gateway.parts.options;
         let own = Own {
             lane,
-            upstream: Upstream::new(options),
+            upstream: Upstream::new(options, &gateway.parts.trust),
             pumps: Pumps::start(Duration::from_millis(options.slow_reader_timeout_ms)),
         };
         Self {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::certificates::Certificates;
 use super::http::{Answer, Client};
 use super::postgres::{TestDatabase, database};
 use super::server::{Server, ServerSettings, eventually};
@@ -108,6 +109,10 @@ pub fn settings(database_url: &str, simulator: &Simulator) -> ServerSettings {
         .variable("OPENAI_BASE_URL", simulator.openai_url())
         .variable("ANTHROPIC_API_KEY", "sim")
         .variable("ANTHROPIC_BASE_URL", format!("{}/v1", simulator.url()))
+        .variable(
+            "CALDERA__FILES__TRUSTED_CERTIFICATES",
+            Certificates::shared().authority().display(),
+        )
         .variable("CALDERA__MANAGEMENT__REQUESTS_PER_MINUTE", 1_000_000)
         .variable("CALDERA__MANAGEMENT__FAILED_CREDENTIALS_PER_MINUTE", 100_000)
 }

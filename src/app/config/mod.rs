@@ -56,6 +56,8 @@ pub struct DataOptions {
 pub struct FileOptions {
     pub prices: PathBuf,
     pub providers: PathBuf,
+    /// PEM certificates that vouch for providers beside the web's authorities.
+    pub trusted_certificates: PathBuf,
 }
 
 /// How a log line is written.

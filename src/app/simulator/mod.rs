@@ -1,4 +1,4 @@
-//! The simulated provider: OpenAI's chat completions and Anthropic's messages over plain HTTP, with exact books.
+//! The simulated provider: OpenAI's chat completions and Anthropic's messages over HTTP, with exact books.
 //! It answers deterministic text at no cost, misbehaves as a call directs it to, and keeps a ledger of what it
 //! really served, against which a gateway's own books are checked. It uses nothing else of this crate and is meant
 //! for loopback only: any credential but `bad` is taken. Nothing of it outlives the process.
@@ -19,6 +19,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tls;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use actix_web::{App, HttpServer, web};
 use tokio::net::TcpSocket;
 
 use ledger::Ledger;
+pub use tls::TlsListener;
 
 /// The largest body that is read.
 const BODY_BYTES_MAXIMUM: usize = 64 * 1024 * 1024;
@@ -45,6 +47,8 @@ pub struct Simulator {
     pub server: Server,
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it listens for TLS.
+    pub tls_address: Option<SocketAddr>,
 }
 
 /// What a simulated provider is started with.
@@ -53,6 +57,8 @@ pub struct SimulatorOptions {
     pub listener: TcpListener,
     /// The count of worker threads, at least one.
     pub workers: usize,
+    /// The same over TLS.
+    pub tls: Option<TlsListener>,
 }
 
 /// Binds a socket whose queue of unaccepted connections is long enough for thousands that come at once; the standard
@@ -77,6 +83,7 @@ pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 pub fn start(options: SimulatorOptions) -> std::io::Result<Simulator> {
     let address = options.listener.local_addr()?;
     let ledger = web::Data::from(Arc::new(Ledger::default()));
+    let tls_address = options.tls.as_ref().map(TlsListener::address).transpose()?;
     let server = HttpServer::new(move || App::new().app_data(ledger.clone()).configure(routes))
         .workers(options.workers.max(1))
         .keep_alive(KEEP_ALIVE)
@@ -84,9 +91,16 @@ pub fn start(options: SimulatorOptions) -> std::io::Result<Simulator> {
         .h1_allow_half_closed(false)
         .shutdown_timeout(1)
         .disable_signals()
-        .listen(options.listener)?
-        .run();
-    Ok(Simulator { server, address })
+        .listen(options.listener)?;
+    let server = match options.tls {
+        Some(tls) => server.listen_rustls_0_23(tls.listener, tls.config)?,
+        None => server,
+    };
+    Ok(Simulator {
+        server: server.run(),
+        address,
+        tls_address,
+    })
 }
 
 fn routes(config: &mut web::ServiceConfig) {

@@ -32,7 +32,12 @@ type Answer = awc::ClientResponse;
 impl Fixture {
     fn start() -> Self {
         let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
-        let Simulator { server, address } = start(SimulatorOptions { listener, workers: 1 }).unwrap();
+        let options = SimulatorOptions {
+            listener,
+            workers: 1,
+            tls: None,
+        };
+        let Simulator { server, address, .. } = start(options).unwrap();
         actix_rt::spawn(server);
         let client = Client::builder()
             .timeout(Duration::from_secs(20))
