@@ -175,6 +175,53 @@ fn metadata_comes_three_ways_and_can_be_filtered_by() {
     assert_eq!(listed["data"].as_array().unwrap().len(), 1);
     let wrong = secret.clone().with_header("x-lava-metadata", r#"{"no spaces":"x"}"#);
     assert_eq!(wrong.post("/v1/chat/completions", &chat("")).status, 400);
+    for query in ["metadata=%7B", "metadata=%7", "metadata={}&metadata={}"] {
+        let refused = secret.post(&format!("/v1/chat/completions?{query}"), &chat(""));
+        assert_eq!(
+            (refused.status, refused.error_code().as_str()),
+            (400, "invalid_request"),
+            "{query}"
+        );
+        assert_eq!(refused.json()["error"]["param"], "metadata");
+    }
+}
+
+#[test]
+fn a_credential_may_stand_in_the_query_of_every_gateway_route() {
+    let house = House::new();
+    let (_, key) = house.mint(json!({ "name": "one", "allowed_models": ["gpt-4o-mini"] }));
+    let nobody = crate::support::http::Client::new(&house.server.url());
+    let path = |route: &str| format!("/v1/{route}?key={key}");
+    nobody.post(&path("chat/completions"), &chat("")).expect_status(200);
+    let listed = nobody.get(&path("models")).expect_status(200).json();
+    assert_eq!(listed["data"][0]["id"], "gpt-4o-mini");
+    assert_eq!(listed["data"].as_array().unwrap().len(), 1);
+    let one = nobody.get(&path("models/gpt-4o-mini")).expect_status(200).json();
+    assert_eq!(one["owned_by"], "openai");
+    assert_eq!(nobody.get(&path("models/gpt-4o")).error_code(), "model_not_found");
+    nobody.get("/v1/models/openai/gpt-4o").expect_status(200);
+    let wrong = nobody.post("/v1/chat/completions?key=aks_live_x", &chat(""));
+    assert_eq!((wrong.status, wrong.error_code().as_str()), (401, "invalid_api_key"));
+}
+
+#[test]
+fn no_answer_reaches_a_client_without_a_body() {
+    let house = House::new();
+    let secret = house.server.client();
+    for (empty, status, error) in [
+        (204, 200, None),
+        (200, 200, None),
+        (404, 404, Some(404)),
+        (503, 503, Some(503)),
+    ] {
+        let answer = secret.post("/v1/chat/completions", &chat(&format!("empty={empty}")));
+        assert_eq!(answer.status, status, "{empty}");
+        assert_eq!(answer.json()["error"]["status"].as_i64(), error, "{empty}");
+    }
+    let message = secret.post("/v1/messages", &message("empty=529"));
+    assert_eq!(message.status, 529);
+    assert_eq!(message.json()["type"], "error");
+    house.books_agree();
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! resolve, quote, reserve, record, send; the pump does the rest. It imports neither storage nor http; it fails
 //! closed: whatever cannot be held or recorded is not sent.
 
+mod calibration;
 mod call;
 mod conduit;
 pub mod dialect;
@@ -143,6 +144,7 @@ fn terms(
         model: target.model.as_deref().filter(|model| *model != shape.model),
         default_output_cap: worker.options().default_output_cap,
         slice_tokens: worker.slice_tokens(),
+        calibration: worker.calibration(),
     };
     quote(shape, &incoming.body, terms)
 }

@@ -16,6 +16,8 @@ use crate::engine::journal::{Lane, Written};
 use crate::engine::metrics::Metrics;
 use crate::engine::spend::HoldGuard;
 
+use super::calibration::Calibration;
+
 /// How a call is priced, fixed when it is admitted.
 #[derive(Clone, Debug)]
 pub struct Pricing {
@@ -24,6 +26,8 @@ pub struct Pricing {
     pub service_tier: ServiceTier,
     /// What the input is thought to come to, for a call whose provider never says.
     pub input_estimate_tokens: u64,
+    /// The bytes of an input of nothing but text, to learn from what the provider makes of them.
+    pub text_bytes: Option<u64>,
 }
 
 impl Pricing {
@@ -46,6 +50,13 @@ impl Pricing {
             total,
             input,
             output: total.saturating_sub(input),
+        }
+    }
+
+    /// Learns from what the provider reported.
+    pub fn teach(&self, calibration: &Calibration, usage: &Usage) {
+        if let (Some(price), Some(text_bytes)) = (&self.price, self.text_bytes) {
+            calibration.learn(&price.id, text_bytes, usage.total_input());
         }
     }
 

@@ -114,7 +114,7 @@ async fn whole(worker: &Worker, errand: Box<Errand>, answer: RawAnswer) -> Resul
         Err(_) => return Err(fail(errand, UpstreamFailure::TimedOut)),
     };
     let ending = if status.is_success() && errand.reads_usage {
-        ending_of(&errand, status, &body)
+        ending_of(worker, &errand, status, &body)
     } else {
         let outcome = if status.is_success() {
             Outcome::Completed
@@ -139,10 +139,13 @@ async fn whole(worker: &Worker, errand: Box<Errand>, answer: RawAnswer) -> Resul
     })
 }
 
-fn ending_of(errand: &Errand, status: StatusCode, body: &[u8]) -> Ending {
+fn ending_of(worker: &Worker, errand: &Errand, status: StatusCode, body: &[u8]) -> Ending {
     let answer: Answer = read_answer(errand.dialect, body);
     let (usage, usage_source) = match answer.usage {
-        Some(usage) => (usage, UsageSource::Provider),
+        Some(usage) => {
+            errand.call.pricing.teach(worker.calibration(), &usage);
+            (usage, UsageSource::Provider)
+        }
         None => (
             errand.call.pricing.estimate(answer.content_tokens()),
             UsageSource::Estimated,

@@ -6,16 +6,17 @@ use bytes::Bytes;
 
 use crate::domain::key::{Enforcement, KeySettings};
 use crate::domain::money::Money;
-use crate::domain::price::{Bound, ModelPrice};
+use crate::domain::price::{Bound, HiddenOutput, ModelPrice};
 use crate::domain::room::Claim;
 
 use super::Refusal;
+use super::calibration::Calibration;
 use super::dialect::{CallShape, Changes, OutputCap, OutputCapField, rewrite};
 use super::open_call::Pricing;
 use super::provider::EndpointKind;
 
-/// Bytes of text that one token stands for, in an estimate.
-const BYTES_A_TOKEN: u64 = 4;
+/// Tokens around each message, in an estimate.
+const MESSAGE_TOKENS: u64 = 3;
 
 /// Who must be covered, and how closely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,7 @@ pub struct Terms<'a> {
     pub model: Option<&'a str>,
     pub default_output_cap: u64,
     pub slice_tokens: u64,
+    pub calibration: &'a Calibration,
 }
 
 /// Works out the terms of a call.
@@ -62,7 +64,8 @@ pub fn quote(shape: &CallShape, body: &Bytes, terms: Terms<'_>) -> Result<Quote,
     let pricing = Pricing {
         price: terms.price.clone(),
         service_tier: shape.service_tier,
-        input_estimate_tokens: input_estimate(shape),
+        input_estimate_tokens: input_estimate(shape, &terms),
+        text_bytes: shape.only_text_bytes(),
     };
     let held = match (cover, &terms.price) {
         (Cover::Nothing, _) => Held::default(),
@@ -95,6 +98,7 @@ impl Quote {
             price: None,
             service_tier: Default::default(),
             input_estimate_tokens: 0,
+            text_bytes: None,
         };
         let Held {
             claim,
@@ -138,12 +142,20 @@ fn cover(shape: &CallShape, terms: &Terms<'_>) -> Cover {
         (Some(enforcement), _) => enforcement,
         (None, false) => return Cover::Nothing,
     };
-    let hides_output = terms.price.as_ref().is_some_and(|price| price.reasoning);
     match enforcement {
-        Enforcement::Adaptive if shape.stream && !hides_output => Cover::Growing,
+        Enforcement::Adaptive if shape.stream && !hides_output(shape, terms) => Cover::Growing,
         Enforcement::Adaptive | Enforcement::Strict => Cover::Whole,
         Enforcement::Soft => Cover::Priced,
         Enforcement::Observe => Cover::Nothing,
+    }
+}
+
+/// Whether the model may think without showing it: then what has been seen does not say what has been spent.
+fn hides_output(shape: &CallShape, terms: &Terms<'_>) -> bool {
+    match terms.price.as_ref().map(|price| price.hidden_output) {
+        Some(HiddenOutput::Always) => true,
+        Some(HiddenOutput::OnRequest) => shape.may_think,
+        Some(HiddenOutput::Never) | None => false,
     }
 }
 
@@ -202,6 +214,7 @@ fn upper_bound(shape: &CallShape, price: &ModelPrice, output_tokens: u64) -> Res
         .map_err(|_| Refusal::CostUnbounded("max_tokens"))
 }
 
-fn input_estimate(shape: &CallShape) -> u64 {
-    shape.text_bytes / BYTES_A_TOKEN + 3 * shape.message_count
+fn input_estimate(shape: &CallShape, terms: &Terms<'_>) -> u64 {
+    let model = terms.price.as_ref().map_or("", |price| &price.id);
+    terms.calibration.estimate(model, shape.text_bytes) + MESSAGE_TOKENS * shape.message_count
 }

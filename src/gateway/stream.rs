@@ -294,6 +294,9 @@ impl StreamPump {
             self.last.extend_from_slice(frame.bytes());
         }
         let (usage, usage_source) = self.usage_so_far();
+        if usage_source == UsageSource::Provider {
+            self.errand.call.pricing.teach(self.worker.calibration(), &usage);
+        }
         // The client library takes a connection that closes early for the end of the stream.
         let ended = self.reader.is_finished() || self.reader.final_usage().is_some();
         let over = if over == Over::Finished && !ended {

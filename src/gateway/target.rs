@@ -3,11 +3,14 @@
 //! refuses everything that is not plainly an https address of a named host, and broken escapes instead of mending
 //! them; which hosts are reached is not decided here but by the catalogue.
 
+mod parameters;
+
 use std::borrow::Cow;
 
 use url::{Host, Url};
 
-use crate::domain::secret::Secret;
+pub use parameters::OwnParameters;
+use parameters::{Owner, Plus, broken, decode, pieces};
 
 /// The longest target that is read.
 pub const TARGET_LIMIT_BYTES: usize = 2_048;
@@ -21,10 +24,7 @@ const NOT_A_HOST: &str = "the target must name a host, with no user, no port but
 pub struct ForwardTarget {
     /// An https URL of a domain name, with no user, port or fragment.
     pub url: Url,
-    /// The JSON text of `?metadata=`.
-    pub metadata: Option<String>,
-    /// The credential of `?key=`.
-    pub key: Option<Secret<String>>,
+    pub own: OwnParameters,
 }
 
 /// Why there is no target.
@@ -67,67 +67,21 @@ impl ForwardTarget {
         if url.as_str().len() > TARGET_LIMIT_BYTES {
             return Err(refused("the target is longer than 2,048 bytes"));
         }
-        Ok(Self {
-            url,
-            metadata: own.metadata,
-            key: own.key.map(Secret::new),
-        })
-    }
-}
-
-/// Whose parameter it is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Owner {
-    Caldera,
-    Target,
-}
-
-/// Our own parameters, decoded.
-#[derive(Default)]
-struct Own {
-    metadata: Option<String>,
-    /// The first that is not empty; all others are dropped, so that no credential reaches the provider.
-    key: Option<String>,
-}
-
-impl Own {
-    fn take(&mut self, piece: &str) -> Result<Owner, TargetError> {
-        let Some(value) = piece.strip_prefix("metadata=") else {
-            return self.take_key(piece);
-        };
-        let value = decode(value, Plus::Space).ok_or(broken("metadata"))?;
-        if self.metadata.replace(value.into_owned()).is_some() {
-            return Err(TargetError {
-                param: "metadata",
-                message: "`metadata` stands there twice",
-            });
-        }
-        Ok(Owner::Caldera)
-    }
-
-    fn take_key(&mut self, piece: &str) -> Result<Owner, TargetError> {
-        let Some(value) = piece.strip_prefix("key=") else {
-            return Ok(Owner::Target);
-        };
-        let value = decode(value, Plus::Itself).ok_or(broken("key"))?;
-        if self.key.is_none() && !value.is_empty() {
-            self.key = Some(value.into_owned());
-        }
-        Ok(Owner::Caldera)
+        Ok(Self { url, own })
     }
 }
 
 /// The outer query, taken apart without decoding: a raw target may hold `?` and `&` of its own.
 struct Parameters<'q> {
     target: Option<&'q str>,
-    own: Own,
+    own: OwnParameters,
     /// Parameters that belong to the target.
     rest: Vec<&'q str>,
 }
 
 impl<'q> Parameters<'q> {
     fn read(query: &'q str) -> Result<Self, TargetError> {
-        let mut own = Own::default();
+        let mut own = OwnParameters::default();
         let (mut target, mut rest) = (None, Vec::new());
         for piece in pieces(query) {
             if let Some(value) = piece.strip_prefix("u=") {
@@ -140,10 +94,6 @@ impl<'q> Parameters<'q> {
         }
         Ok(Self { target, own, rest })
     }
-}
-
-fn pieces(query: &str) -> impl Iterator<Item = &str> {
-    query.split('&').filter(|piece| !piece.is_empty())
 }
 
 /// Puts what stands behind `/v1/forward/` at the end of `u`: newer clients keep the query of their base URL and append
@@ -260,42 +210,6 @@ fn without_scheme(target: &str) -> Result<&str, TargetError> {
         Some(_) => Err(refused(
             "the target must be an https URL, with no user and no port but 443",
         )),
-    }
-}
-
-/// How a plus is read: form encoders write it for the blanks of JSON; in keys and URLs it stands for itself.
-#[derive(Clone, Copy)]
-enum Plus {
-    Space,
-    Itself,
-}
-
-/// Percent-decodes once; `None` for a broken escape, and for what is not UTF-8.
-fn decode(value: &str, plus: Plus) -> Option<Cow<'_, str>> {
-    if !value.contains(['%', '+']) {
-        return Some(Cow::Borrowed(value));
-    }
-    let mut decoded = Vec::with_capacity(value.len());
-    let mut bytes = value.bytes();
-    while let Some(byte) = bytes.next() {
-        decoded.push(match (byte, plus) {
-            (b'%', Plus::Space | Plus::Itself) => 16 * digit(bytes.next()?)? + digit(bytes.next()?)?,
-            (b'+', Plus::Space) => b' ',
-            (_, Plus::Space | Plus::Itself) => byte,
-        });
-    }
-    String::from_utf8(decoded).ok().map(Cow::Owned)
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    let digit = char::from(byte).to_digit(16)?;
-    u8::try_from(digit).ok()
-}
-
-const fn broken(param: &'static str) -> TargetError {
-    TargetError {
-        param,
-        message: "a percent escape is broken, or what is escaped is not UTF-8",
     }
 }
 

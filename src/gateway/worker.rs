@@ -16,6 +16,7 @@ use crate::engine::metrics::Metrics;
 use crate::engine::spend::SpendShards;
 
 use super::Caller;
+use super::calibration::Calibration;
 use super::drain::DrainSlots;
 use super::egress::Trust;
 use super::open_call::{OpenCall, Pricing};
@@ -96,6 +97,7 @@ struct Own {
     lane: Lane,
     upstream: Upstream,
     pumps: Pumps,
+    calibration: Calibration,
 }
 
 /// A place among the calls in flight, given up when it is dropped.
@@ -124,6 +126,7 @@ impl Worker {
             lane,
             upstream: Upstream::new(options, &gateway.parts.trust),
             pumps: Pumps::start(Duration::from_millis(options.slow_reader_timeout_ms)),
+            calibration: Calibration::default(),
         };
         Self {
             gateway,
@@ -170,6 +173,10 @@ impl Worker {
         if held.is_some_and(|held| held > Money::ZERO && cost > held) {
             self.metrics().holds_underestimated.add(1);
         }
+    }
+
+    pub(super) fn calibration(&self) -> &Calibration {
+        &self.own.calibration
     }
 
     pub(super) fn metrics(&self) -> &Arc<Metrics> {

@@ -84,6 +84,8 @@ pub(super) enum ReportedUsage {
 pub(super) enum Fault {
     Status(u16),
     Html,
+    /// A status and nothing else.
+    Empty(u16),
     BadJson,
     Redirect,
 }
@@ -140,6 +142,10 @@ impl Directives {
             "status" => {
                 let status = value.parse().ok().filter(|status| (400..600).contains(status))?;
                 self.fault = Some(Fault::Status(status));
+            }
+            "empty" => {
+                let status = value.parse().ok().filter(|status| (200..600).contains(status))?;
+                self.fault = Some(Fault::Empty(status));
             }
             "html" => self.fault = switch(value, None, Some(Fault::Html))?,
             "bad_json" => self.fault = switch(value, None, Some(Fault::BadJson))?,

@@ -67,7 +67,7 @@ impl Fault {
     /// The status that the fault is answered with.
     pub(super) fn status(self) -> u16 {
         match self {
-            Self::Status(status) => status,
+            Self::Status(status) | Self::Empty(status) => status,
             Self::Html | Self::BadJson => 200,
             Self::Redirect => 302,
         }
@@ -79,6 +79,9 @@ impl Fault {
         dialect.head(&mut response);
         match self {
             Self::Status(status) => Refusal::of_status(status).respond(dialect),
+            Self::Empty(status) => response
+                .status(StatusCode::from_u16(status).unwrap_or(StatusCode::OK))
+                .finish(),
             Self::Html => response.content_type("text/html").body(HTML),
             Self::BadJson => response.content_type("application/json").body(BROKEN_JSON),
             Self::Redirect => response

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::decimal::scale;
 use super::fields::{Entries, Fields};
-use super::{Mode, ModelPrice, Rates, ServiceTier, TierRates};
+use super::{HiddenOutput, Mode, ModelPrice, Rates, ServiceTier, TierRates};
 use crate::domain::money::Money;
 
 /// Why a price file is refused.
@@ -104,9 +104,7 @@ impl Import {
             mode: mode(fields.text("mode").unwrap_or_default()),
             max_input_tokens: fields.count("max_input_tokens"),
             max_output_tokens: fields.count("max_output_tokens"),
-            reasoning: ["supports_reasoning", "thinking_always_on"]
-                .iter()
-                .any(|name| fields.get(name) == Some("true")),
+            hidden_output: hidden_output(fields),
             flex: special(ServiceTier::Flex),
             priority: special(ServiceTier::Priority),
             ultrafast: special(ServiceTier::Ultrafast),
@@ -243,6 +241,17 @@ impl Slot {
             tier,
             above_tokens,
         })
+    }
+}
+
+fn hidden_output(fields: &Fields<'_>) -> HiddenOutput {
+    let says = |name: &str| fields.get(name) == Some("true");
+    if says("thinking_always_on") {
+        HiddenOutput::Always
+    } else if says("supports_reasoning") {
+        HiddenOutput::OnRequest
+    } else {
+        HiddenOutput::Never
     }
 }
 

@@ -68,6 +68,16 @@ pub struct TierRates {
     pub long_context: Vec<(u64, Rates)>,
 }
 
+/// When a model produces output that is billed and not shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HiddenOutput {
+    #[default]
+    Never,
+    /// Where the call lets it think.
+    OnRequest,
+    Always,
+}
+
 /// The price of one model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelPrice {
@@ -78,8 +88,7 @@ pub struct ModelPrice {
     pub mode: Mode,
     pub max_input_tokens: Option<u64>,
     pub max_output_tokens: Option<u64>,
-    /// True when the model may produce output that is not shown.
-    pub reasoning: bool,
+    pub hidden_output: HiddenOutput,
     pub standard: TierRates,
     pub flex: Option<Box<TierRates>>,
     pub priority: Option<Box<TierRates>>,
@@ -110,7 +119,7 @@ impl ModelPrice {
             mode: Mode::Chat,
             max_input_tokens: None,
             max_output_tokens: None,
-            reasoning: false,
+            hidden_output: HiddenOutput::Never,
             standard: TierRates {
                 base: rates,
                 long_context: Vec::new(),

@@ -39,6 +39,7 @@ pub fn inspect(dialect: Dialect, body: &[u8]) -> Result<CallShape, BodyError> {
         audio_bytes: messages.audio_bytes,
         unmeasured_count: messages.unmeasured_count,
         web_searches: tools.web_searches,
+        may_think: fields.may_think(dialect),
         long_cache: fields.keeps_cache_long(dialect, text),
         audio_output: is_set(fields.audio),
         predicted_tokens: fields.prediction.map_or(0, |value| value.get().len() as u64),
@@ -79,6 +80,10 @@ struct Fields<'a> {
     #[serde(borrow, default)]
     search_parameters: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    thinking: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    reasoning_effort: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     mcp_servers: Option<&'a RawValue>,
     #[serde(borrow, default)]
     container: Option<&'a RawValue>,
@@ -105,6 +110,12 @@ struct Tool<'a> {
     kind: Option<Text<'a>>,
     #[serde(default)]
     max_uses: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Thinking<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Option<Text<'a>>,
 }
 
 #[derive(Default)]
@@ -192,6 +203,17 @@ impl<'a> Fields<'a> {
         match dialect {
             Dialect::OpenAi => is_set(self.prompt_cache_retention),
             Dialect::Anthropic => text.contains("\"1h\""),
+        }
+    }
+
+    /// Anthropic's models think where they are asked to, OpenAI's unless they are asked not to.
+    fn may_think(&self, dialect: Dialect) -> bool {
+        match dialect {
+            Dialect::OpenAi => self.reasoning_effort.is_none_or(|effort| effort.get() != "\"none\""),
+            Dialect::Anthropic => self.thinking.filter(|raw| raw.get() != "null").is_some_and(|raw| {
+                let thinking: Result<Thinking<'_>, _> = serde_json::from_str(raw.get());
+                thinking.map_or(true, |thinking| thinking.kind.is_none_or(|kind| kind.0 != "disabled"))
+            }),
         }
     }
 

@@ -49,6 +49,8 @@ pub struct CallShape {
     pub unmeasured_count: u64,
     /// Searches that the provider may run.
     pub web_searches: u64,
+    /// The call lets a model that can think do so.
+    pub may_think: bool,
     /// The call may write to a cache that lasts an hour or longer.
     pub long_cache: bool,
     /// The answer may be sound.
@@ -92,6 +94,12 @@ impl CallShape {
             (OutputCapField::MaxTokens, None, Some(cap)) => OutputCap::Elsewhere(cap),
             (OutputCapField::MaxCompletionTokens, old, new) => OutputCap::Honoured(old.max(new).unwrap_or(0)),
         }
+    }
+
+    /// The bytes of the input where it is nothing but text.
+    pub fn only_text_bytes(&self) -> Option<u64> {
+        let other = self.image_count + self.audio_bytes + self.unmeasured_count + self.web_searches;
+        (other == 0).then_some(self.text_bytes)
     }
 
     /// The most input tokens that the call can be billed for; `None` when that cannot be known.

@@ -116,9 +116,9 @@ fn takes_our_own_parameters_out_wherever_they_stand() {
     for request in table {
         let target = parse(request).unwrap();
         assert_eq!(target.url.as_str(), "https://a.test/x?y=1", "{request}");
-        assert_eq!(target.metadata.as_deref(), Some(r#"{"a":"b"}"#), "{request}");
+        assert_eq!(target.own.metadata.as_deref(), Some(r#"{"a":"b"}"#), "{request}");
         assert_eq!(
-            target.key.as_ref().map(|key| key.expose().as_str()),
+            target.own.key.as_ref().map(|key| key.expose().as_str()),
             Some("aks_1"),
             "{request}"
         );
@@ -131,10 +131,10 @@ fn a_plus_is_a_blank_in_metadata_and_itself_in_a_key() {
     let target =
         parse("/v1/forward?u=https://a.test/x&metadata=%7B%22a%22:%22b+c%2Bd%22%7D&key=ey+a%2Bb/%3D%3D").unwrap();
     assert_eq!(target.url.as_str(), "https://a.test/x");
-    assert_eq!(target.metadata.as_deref(), Some(r#"{"a":"b c+d"}"#));
-    assert_eq!(target.key.unwrap().expose(), "ey+a+b/==");
+    assert_eq!(target.own.metadata.as_deref(), Some(r#"{"a":"b c+d"}"#));
+    assert_eq!(target.own.key.unwrap().expose(), "ey+a+b/==");
     let inner = parse("/v1/forward?u=https%3A%2F%2Fa.test%2Fx%3Fkey%3Dey+a%253D").unwrap();
-    assert_eq!(inner.key.unwrap().expose(), "ey+a=");
+    assert_eq!(inner.own.key.unwrap().expose(), "ey+a=");
 }
 
 #[test]
@@ -150,9 +150,9 @@ fn a_key_never_stays_in_the_target_and_the_first_counts() {
     for request in table {
         let target = parse(request).unwrap();
         assert_eq!(target.url.as_str(), "https://a.test/m?y=1", "{request}");
-        assert_eq!(target.key.unwrap().expose(), "aks_1", "{request}");
+        assert_eq!(target.own.key.unwrap().expose(), "aks_1", "{request}");
     }
-    assert!(parse("/v1/forward?u=https://a.test/m&key=").unwrap().key.is_none());
+    assert!(parse("/v1/forward?u=https://a.test/m&key=").unwrap().own.key.is_none());
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Shapes what goes back to a gateway client: the provider's own answer with our headers, or a refusal in the caller's
 //! dialect.
 
-use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::{Stream, StreamExt};
+use serde_json::json;
 
 use crate::domain::ids::RequestId;
 use crate::domain::rate::RateStatus;
@@ -22,7 +24,8 @@ pub struct Wishes {
 
 /// The provider's answer.
 pub fn served(served: Served, wishes: Wishes) -> HttpResponse {
-    let mut response = HttpResponse::build(served.reply.status);
+    let status = served.reply.status;
+    let mut response = HttpResponse::build(status);
     for header in served.reply.headers {
         response.insert_header(header);
     }
@@ -47,10 +50,29 @@ pub fn served(served: Served, wishes: Wishes) -> HttpResponse {
             if wishes.cost {
                 response.insert_header(("x-lava-cost", costs.total.to_string()));
             }
+            if body.is_empty() {
+                return without_body(response, status, &wishes);
+            }
             response.body(body)
         }
         ReplyBody::Stream(chunks) => response.streaming(chunk_stream(chunks, served.place)),
     }
+}
+
+/// What stands for a body that the provider left empty, because the official clients read JSON from every answer.
+fn without_body(mut response: HttpResponseBuilder, status: StatusCode, wishes: &Wishes) -> HttpResponse {
+    if status.is_success() {
+        return response.status(StatusCode::OK).json(json!({}));
+    }
+    let id = wishes.request_id.to_string();
+    let detail = ErrorDetail {
+        status: status.as_u16(),
+        code: "provider_error",
+        message: "The provider answered with this status and no body.",
+        request_id: Some(&id),
+        ..ErrorDetail::default()
+    };
+    response.json(error_body(wishes.dialect, detail))
 }
 
 /// A refusal in the dialect of its caller.

@@ -19,8 +19,12 @@ use crate::http::state::AppState;
 const PROVIDER_HEADERS: [&str; 2] = ["x-goog-api-key", "xi-api-key"];
 
 /// The caller of a gateway route. `query_key` is what stood in `?key=`.
-pub fn find(request: &HttpRequest, state: &web::Data<AppState>, query_key: Option<&str>) -> Result<Caller, ApiError> {
-    let tokens = presented(request.headers()).chain(query_key);
+pub fn find(
+    request: &HttpRequest,
+    state: &web::Data<AppState>,
+    query_key: Option<&Secret<String>>,
+) -> Result<Caller, ApiError> {
+    let tokens = presented(request.headers()).chain(query_key.map(|key| key.expose().as_str()));
     choose(tokens, &state.keyring).unwrap_or_else(|fault| {
         state
             .failure_limit

@@ -8,13 +8,6 @@ use crate::http::error::ApiError;
 const HEADER: &str = "x-lava-metadata";
 const PREFIX: &str = "x-lava-metadata-";
 
-/// The value of `?metadata=`, decoded.
-pub fn of_query(query: &str) -> Option<String> {
-    url::form_urlencoded::parse(query.as_bytes())
-        .find(|(name, _)| name == "metadata")
-        .map(|(_, value)| value.into_owned())
-}
-
 /// All metadata of a call as a JSON object; empty where there is none.
 pub fn read(headers: &HeaderMap, query: Option<&str>) -> Result<String, ApiError> {
     if query.is_none() && !headers.keys().any(|name| name.as_str().starts_with(HEADER)) {

@@ -19,7 +19,7 @@ use crate::domain::ids::{Mode, RequestId};
 use crate::domain::key::RequestShape;
 use crate::engine::random::{self, NoRandomness};
 use crate::gateway::dialect::Dialect;
-use crate::gateway::target::ForwardTarget;
+use crate::gateway::target::{ForwardTarget, OwnParameters};
 use crate::gateway::{Incoming, Route, Worker, serve};
 
 use super::address::client_address;
@@ -38,26 +38,43 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(only("/chat/completions", web::post().to(chat_completions)))
         .service(only("/messages", web::post().to(messages)))
         .service(only("/models", web::get().to(models::list)))
+        .service(only("/models/{model:.+}", web::get().to(models::retrieve)))
         .route("/forward", web::route().to(forward))
         .route("/forward/{target:.*}", web::route().to(forward));
 }
 
 async fn chat_completions(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    let call = Arrival {
-        dialect: Dialect::OpenAi,
-        required_shape: Some(RequestShape::OpenAi),
-        target: None,
-    };
-    answer(&request, payload, call).await
+    unified(&request, payload, Dialect::OpenAi, RequestShape::OpenAi).await
 }
 
 async fn messages(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    let call = Arrival {
-        dialect: Dialect::Anthropic,
-        required_shape: Some(RequestShape::Anthropic),
-        target: None,
-    };
-    answer(&request, payload, call).await
+    unified(&request, payload, Dialect::Anthropic, RequestShape::Anthropic).await
+}
+
+/// A call whose model says where it goes.
+async fn unified(
+    request: &HttpRequest,
+    payload: web::Payload,
+    dialect: Dialect,
+    required_shape: RequestShape,
+) -> HttpResponse {
+    match OwnParameters::read(request.query_string()) {
+        Ok(own) => {
+            let call = Arrival {
+                dialect,
+                required_shape: Some(required_shape),
+                route: Route::Model,
+                own,
+            };
+            answer(request, payload, call).await
+        }
+        Err(error) => {
+            let refusal = ApiError::new(ErrorCode::InvalidRequest)
+                .say(error.message)
+                .param(error.param);
+            answer::refused(&refusal, dialect, None)
+        }
+    }
 }
 
 async fn forward(request: HttpRequest, payload: web::Payload) -> HttpResponse {
@@ -78,7 +95,8 @@ async fn forward(request: HttpRequest, payload: web::Payload) -> HttpResponse {
                 Arrival {
                     dialect,
                     required_shape: None,
-                    target: Some(target),
+                    route: Route::Url(target.url),
+                    own: target.own,
                 },
             )
             .await
@@ -96,8 +114,8 @@ async fn forward(request: HttpRequest, payload: web::Payload) -> HttpResponse {
 struct Arrival {
     dialect: Dialect,
     required_shape: Option<RequestShape>,
-    /// The address that the caller named.
-    target: Option<ForwardTarget>,
+    route: Route,
+    own: OwnParameters,
 }
 
 async fn answer(request: &HttpRequest, payload: web::Payload, arrival: Arrival) -> HttpResponse {
@@ -136,15 +154,10 @@ async fn pass(
         return Err(ApiError::new(ErrorCode::Starting));
     };
     state.phase.require_ready()?;
-    let key = arrival.target.as_ref().and_then(|target| target.key.clone());
-    let caller = caller::find(request, state, key.as_ref().map(|key| key.expose().as_str()))?;
+    let caller = caller::find(request, state, arrival.own.key.as_ref())?;
     let made = new_id(state, caller.merchant.mode());
     let request_id = *id.insert(made.map_err(|error| ApiError::internal("making a request id", &error))?);
-    let (named_metadata, route) = match arrival.target {
-        Some(target) => (target.metadata, Route::Url(target.url)),
-        None => (metadata::of_query(request.query_string()), Route::Model),
-    };
-    let metadata = metadata::read(request.headers(), named_metadata.as_deref())?;
+    let metadata = metadata::read(request.headers(), arrival.own.metadata.as_deref())?;
     let body = read_body(payload, worker).await?;
     let wants_cost = asks_for_cost(request.headers());
     let incoming = Incoming {
@@ -152,7 +165,7 @@ async fn pass(
         caller,
         dialect,
         required_shape: arrival.required_shape,
-        route,
+        route: arrival.route,
         method: request.method().clone(),
         headers: request.headers(),
         body,

@@ -1,10 +1,12 @@
-//! `GET /v1/models`: open to all; with a spend key the list holds what that key may call.
+//! `GET /v1/models` and `GET /v1/models/{model}`: open to all; with a spend key the list holds what that key may call.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 
 use crate::domain::ids::Mode;
 use crate::gateway::Worker;
+use crate::gateway::provider::ListedModel;
+use crate::gateway::target::OwnParameters;
 use crate::http::error::{ApiError, ErrorCode};
 use crate::http::state::AppState;
 
@@ -12,26 +14,57 @@ use super::caller;
 
 /// The models that can be called now.
 pub async fn list(request: HttpRequest, state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let models = callable(&request, &state)?;
+    let data: Vec<Value> = models.iter().map(shown).collect();
+    Ok(HttpResponse::Ok().json(json!({ "object": "list", "data": data })))
+}
+
+/// One of them.
+pub async fn retrieve(
+    request: HttpRequest,
+    state: web::Data<AppState>,
+    wanted: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let models = callable(&request, &state)?;
+    let named = |model: &&ListedModel| {
+        let bare = wanted
+            .strip_prefix(&*model.owned_by)
+            .and_then(|rest| rest.strip_prefix('/'));
+        model.id == *wanted || bare == Some(&model.id)
+    };
+    let model = models.iter().find(named).ok_or_else(|| {
+        ApiError::new(ErrorCode::ModelNotFound)
+            .say("There is no such model, or it cannot be called.")
+            .param("model")
+    })?;
+    Ok(HttpResponse::Ok().json(shown(model)))
+}
+
+fn callable(request: &HttpRequest, state: &web::Data<AppState>) -> Result<Vec<ListedModel>, ApiError> {
     let worker = request
         .app_data::<Worker>()
         .ok_or_else(|| ApiError::new(ErrorCode::Starting))?;
     state.phase.require_ready()?;
-    let has_credential = caller::presented(request.headers()).next().is_some();
+    let own = OwnParameters::read(request.query_string()).map_err(|error| {
+        ApiError::new(ErrorCode::InvalidRequest)
+            .say(error.message)
+            .param(error.param)
+    })?;
+    let has_credential = own.key.is_some() || caller::presented(request.headers()).next().is_some();
     let caller = if has_credential {
-        Some(caller::find(&request, &state, None)?)
+        Some(caller::find(request, state, own.key.as_ref())?)
     } else {
         None
     };
     let settings = caller.as_ref().and_then(|caller| caller.spend_key.as_deref());
-    let allowed = |model: &str, provider: &str| {
-        settings.is_none_or(|settings| settings.allows_model(model) && settings.allows_provider(provider))
-    };
     let mode = caller.as_ref().map_or(Mode::Live, |caller| caller.merchant.mode());
-    let models = worker.catalogue_for(mode).models_for(worker.prices());
-    let data: Vec<Value> = models
-        .iter()
-        .filter(|model| allowed(&model.id, &model.owned_by))
-        .map(|model| json!({ "id": model.id, "object": "model", "created": 0, "owned_by": &*model.owned_by }))
-        .collect();
-    Ok(HttpResponse::Ok().json(json!({ "object": "list", "data": data })))
+    let mut models = worker.catalogue_for(mode).models_for(worker.prices());
+    models.retain(|model| {
+        settings.is_none_or(|settings| settings.allows_model(&model.id) && settings.allows_provider(&model.owned_by))
+    });
+    Ok(models)
+}
+
+fn shown(model: &ListedModel) -> Value {
+    json!({ "id": model.id, "object": "model", "created": 0, "owned_by": &*model.owned_by })
 }

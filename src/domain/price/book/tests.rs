@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::money::Money;
-use crate::domain::price::{Bound, Mode, PriceError, ServiceTier};
+use crate::domain::price::{Bound, HiddenOutput, Mode, PriceError, ServiceTier};
 use crate::domain::usage::Usage;
 
 const SHIPPED: &str = include_str!("../../../../config/prices.json");
@@ -37,12 +37,13 @@ fn the_shipped_file_is_read_with_exact_prices() {
         (mini.max_input_tokens, mini.max_output_tokens),
         (Some(128_000), Some(16_384))
     );
-    assert_eq!((mini.mode, mini.reasoning), (Mode::Chat, false));
+    assert_eq!((mini.mode, mini.hidden_output), (Mode::Chat, HiddenOutput::Never));
     assert_eq!(mini.web_search_fee, Money::from_nanos(25_000_000));
     let sonnet = model("claude-sonnet-4-6");
     assert_eq!(sonnet.standard.base.cache_write, 3_750_000_000);
     assert_eq!(sonnet.standard.base.cache_write_1h, 6_000_000_000);
-    assert!(sonnet.reasoning);
+    assert_eq!(sonnet.hidden_output, HiddenOutput::OnRequest);
+    assert_eq!(model("claude-fable-5").hidden_output, HiddenOutput::Always);
 }
 
 #[test]

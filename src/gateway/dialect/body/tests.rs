@@ -246,3 +246,33 @@ proptest::proptest! {
         proptest::prop_assert_eq!(serde_json::from_slice::<serde_json::Value>(&changed).unwrap(), value);
     }
 }
+
+#[test]
+fn knows_whether_a_call_lets_its_model_think() {
+    let table = [
+        (Dialect::Anthropic, r#"{"model":"m"}"#, false),
+        (Dialect::Anthropic, r#"{"model":"m","thinking":null}"#, false),
+        (
+            Dialect::Anthropic,
+            r#"{"model":"m","thinking":{"type":"disabled"}}"#,
+            false,
+        ),
+        (
+            Dialect::Anthropic,
+            r#"{"model":"m","thinking":{"type":"adaptive"}}"#,
+            true,
+        ),
+        (
+            Dialect::Anthropic,
+            r#"{"model":"m","thinking":{"type":"enabled","budget_tokens":2000}}"#,
+            true,
+        ),
+        (Dialect::Anthropic, r#"{"model":"m","thinking":"yes"}"#, true),
+        (Dialect::OpenAi, r#"{"model":"m"}"#, true),
+        (Dialect::OpenAi, r#"{"model":"m","reasoning_effort":"low"}"#, true),
+        (Dialect::OpenAi, r#"{"model":"m","reasoning_effort":"none"}"#, false),
+    ];
+    for (dialect, body, expected) in table {
+        assert_eq!(inspect(dialect, body.as_bytes()).unwrap().may_think, expected, "{body}");
+    }
+}
