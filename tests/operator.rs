@@ -88,6 +88,52 @@ fn a_wallet_key_manages_spend_keys_and_makes_no_calls() {
 }
 
 #[test]
+fn when_a_wallet_key_was_last_used_outlives_a_stop() {
+    let mut house = House::new();
+    let made = operate(&house, &["keys", "create", "--wallet", "--name", "desk"]);
+    house
+        .caller(made["key"].as_str().unwrap())
+        .get("/v1/spend_keys")
+        .expect_status(200);
+    assert!(house.server.stop().success());
+    assert_eq!(
+        house
+            .database
+            .number("SELECT COUNT(*) FROM wallet_keys WHERE last_used_at > now() - interval '1 minute'"),
+        1
+    );
+}
+
+#[test]
+fn a_key_whose_revocation_was_stored_without_an_answer_is_dead_a_moment_later() {
+    let house = House::new();
+    let made = operate(&house, &["keys", "create", "--wallet", "--name", "desk"]);
+    let client = house.caller(made["key"].as_str().unwrap());
+    // The connection breaks under the revocation, as it does where Postgres goes down while it commits.
+    let breaks = [
+        "CREATE FUNCTION break() RETURNS trigger LANGUAGE plpgsql AS
+         $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$",
+        "CREATE TRIGGER breaks BEFORE UPDATE OF revoked_at ON wallet_keys FOR EACH ROW EXECUTE FUNCTION break()",
+    ];
+    for statement in breaks {
+        house.database.execute(statement);
+    }
+    let id = made["wallet_key_id"].as_str().unwrap();
+    let revoked = house.server.client().delete(&format!("/v1/wallet_keys/{id}"));
+    assert_eq!((revoked.status, revoked.error_code().as_str()), (503, "unavailable"));
+    let stores = [
+        "DROP TRIGGER breaks ON wallet_keys",
+        "UPDATE wallet_keys SET revoked_at = now()",
+    ];
+    for statement in stores {
+        house.database.execute(statement);
+    }
+    eventually("the key is refused", || {
+        client.get("/v1/spend_keys").error_code() == "invalid_api_key"
+    });
+}
+
+#[test]
 fn the_operators_listener_counts_and_the_callers_port_does_not_show_it() {
     let house = House::new();
     house

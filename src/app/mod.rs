@@ -24,7 +24,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::http::operator::token::write_address;
-use crate::http::state::Phase;
+use crate::http::state::{AppState, Phase};
+use crate::storage::keys;
 
 use boot::Booted;
 use config::Config;
@@ -138,6 +139,7 @@ async fn stop(config: &Config, serving: Serving, operator: ServerHandle) {
     tokio::time::sleep(Duration::from_millis(config.server.drain_delay_ms)).await;
     serving.state.phase.enter(Phase::Stopping);
     drain(&serving, Duration::from_secs(config.server.drain_timeout_s)).await;
+    save_last_uses(&serving.state).await;
     // The last bytes go from the workers to their sockets.
     tokio::time::sleep(STOP_POLL).await;
     let Serving {
@@ -168,6 +170,20 @@ async fn stop(config: &Config, serving: Serving, operator: ServerHandle) {
             "stopped; the rest of the journal is written at the next start"
         ),
         Err(error) => tracing::error!(error = %error, "the stop was cut short; the next start replays the journal"),
+    }
+}
+
+/// When wallet keys were last used stands in memory only; it is no loss where the database is away.
+async fn save_last_uses(state: &AppState) {
+    let used = state.keyring.wallet_key_uses();
+    if used.is_empty() {
+        return;
+    }
+    let saved = state
+        .database
+        .run(move |connection| keys::save_last_used(connection, &used));
+    if let Err(error) = saved.await {
+        tracing::warn!(%error, "the last use of wallet keys was not saved");
     }
 }
 

@@ -88,6 +88,23 @@ impl Keyring {
         self.keys.get(hash).map(|entry| entry.value().clone())
     }
 
+    /// The hashes of the keys that are meant. It looks at every key: not for the path of a call.
+    pub fn hashes_of(&self, is_meant: impl Fn(&Credential) -> bool) -> Vec<KeyHash> {
+        let meant = self.keys.iter().filter(|entry| is_meant(entry.value()));
+        meant.map(|entry| *entry.key()).collect()
+    }
+
+    /// When each wallet key was last used, in unix milliseconds; those never used are left out.
+    pub fn wallet_key_uses(&self) -> Vec<(WalletKeyId, i64)> {
+        let used = |entry: dashmap::mapref::multiple::RefMulti<'_, KeyHash, Credential>| match entry.value() {
+            Credential::Wallet(key) => {
+                Some((key.id, key.last_used_ms.load(Ordering::Relaxed))).filter(|(_, at)| *at > 0)
+            }
+            Credential::Secret(_) | Credential::Spend { .. } => None,
+        };
+        self.keys.iter().filter_map(used).collect()
+    }
+
     pub fn insert(&self, hash: KeyHash, credential: Credential) {
         self.keys.insert(hash, credential);
     }

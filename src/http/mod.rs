@@ -5,6 +5,7 @@
 pub mod address;
 pub mod auth;
 pub mod denial;
+mod doubt;
 pub mod error;
 pub mod fields;
 pub mod health;

@@ -14,6 +14,7 @@ use crate::storage::StorageError;
 use crate::storage::keys::{self as rows, SecretKeyRow};
 
 use super::auth::SecretKeyAuth;
+use super::doubt::resolve_later;
 use super::error::ApiError;
 use super::fields::Fields;
 use super::json_body::JsonBody;
@@ -88,10 +89,13 @@ pub async fn delete(auth: SecretKeyAuth, state: State, request: HttpRequest) -> 
         let work = state
             .database
             .run(move |connection| rows::revoke_secret(connection, merchant_id, id));
-        let row = work.await.map_err(|error| match error {
-            StorageError::NotFound => unknown(),
-            other => ApiError::from(other),
-        })?;
+        let is_meant = |known: &Credential| matches!(known, Credential::Secret(key) if key.id == id);
+        let row = work
+            .await
+            .map_err(|error| match resolve_later(&state, error, is_meant) {
+                StorageError::NotFound => unknown(),
+                other => ApiError::from(other),
+            })?;
         state.keyring.remove(&row.hash);
         Ok(())
     })

@@ -15,6 +15,7 @@ use crate::storage::StorageError;
 use crate::storage::keys::{self as rows, NewSecret, WalletKeyRow};
 
 use super::auth::KeyManagerAuth;
+use super::doubt::resolve_later;
 use super::error::ApiError;
 use super::fields::Fields;
 use super::json_body::JsonBody;
@@ -94,7 +95,7 @@ pub async fn rotate(
         let work = state
             .database
             .run(move |connection| rows::rotate_wallet(connection, owner, id, &new));
-        let (mut row, old_hash) = work.await.map_err(unknown_key)?;
+        let (mut row, old_hash) = work.await.map_err(|error| in_doubt(&state, id, error))?;
         let last_used_ms = last_used_ms(&state, &old_hash);
         row.last_used_ms = last_used_ms.or(row.last_used_ms);
         state.keyring.remove(&old_hash);
@@ -115,7 +116,7 @@ pub async fn revoke(auth: KeyManagerAuth, state: State, request: HttpRequest) ->
         let work = state
             .database
             .run(move |connection| rows::revoke_wallet(connection, owner, id));
-        let row = work.await.map_err(unknown_key)?;
+        let row = work.await.map_err(|error| in_doubt(&state, id, error))?;
         state.keyring.remove(&row.hash);
         Ok(())
     })
@@ -128,6 +129,12 @@ fn unknown_key(error: StorageError) -> ApiError {
         StorageError::NotFound => ApiError::missing("wallet_key_id", "wallet key"),
         other => ApiError::from(other),
     }
+}
+
+/// Where a connection broke, the old secret may be dead already.
+fn in_doubt(state: &State, id: WalletKeyId, error: StorageError) -> ApiError {
+    let is_meant = |known: &Credential| matches!(known, Credential::Wallet(key) if key.id == id);
+    unknown_key(resolve_later(state, error, is_meant))
 }
 
 /// A path that is no id names nothing.

@@ -191,6 +191,21 @@ pub fn save_last_used(connection: &mut PgConnection, used: &[(WalletKeyId, i64)]
     })
 }
 
+/// Which of these hashes belong to a secret or wallet key that is in force.
+pub fn live_hashes(connection: &mut PgConnection, hashes: &[KeyHash]) -> Result<Vec<KeyHash>, StorageError> {
+    let wanted: Vec<Vec<u8>> = hashes.iter().map(|hash| hash.to_vec()).collect();
+    let secret: Vec<Vec<u8>> = secret_keys::table
+        .filter(secret_keys::hash.eq_any(&wanted).and(secret_keys::revoked_at.is_null()))
+        .select(secret_keys::hash)
+        .load(connection)?;
+    let wallet: Vec<Vec<u8>> = wallet_keys::table
+        .filter(wallet_keys::hash.eq_any(&wanted).and(wallet_keys::revoked_at.is_null()))
+        .select(wallet_keys::hash)
+        .load(connection)?;
+    let stored = secret.iter().chain(&wallet);
+    stored.map(|hash| column::hash("key", hash)).collect()
+}
+
 /// Every secret key of every merchant, for the start.
 pub(super) fn load_all_secret(connection: &mut PgConnection) -> Result<Vec<SecretKeyRow>, StorageError> {
     let active = secret_keys::table.filter(secret_keys::revoked_at.is_null());
