@@ -7,12 +7,11 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use diesel::PgConnection;
-
 use crate::engine::clock::Clock;
 use crate::engine::journal::JournalDirectory;
 use crate::engine::journal::replay::{ReplayError, replay};
 use crate::engine::keyring::Keyring;
+use crate::engine::ports::SinkError;
 use crate::storage::embedded::{EmbeddedCluster, EmbeddedError, EmbeddedOptions};
 use crate::storage::lease::{self, Lease, LeaseError};
 use crate::storage::replica::{self, Replica};
@@ -78,7 +77,7 @@ pub fn boot(config: &Config) -> Result<Booted, BootError> {
     let pepper = seal::load(config, &mut connection)?;
     let keyring = Keyring::new(pepper);
     let first_key = bootstrap::first_merchant(config, &mut connection, &keyring)?;
-    let (sink, last_sequences, replica) = catch_up(&database, &lease, &journal, &mut connection)?;
+    let (sink, last_sequences, replica) = catch_up(&database, &lease, &journal)?;
     let clock = Clock::new(replica.latest_instant_ms);
     Ok(Booted {
         cluster,
@@ -153,13 +152,28 @@ fn lock_journal(path: PathBuf) -> std::io::Result<JournalDirectory> {
     }
 }
 
-/// Writes what the last run left in the journal, then reads the state that all of it comes to.
-fn catch_up(
-    database: &Database,
-    lease: &Lease,
-    journal: &JournalDirectory,
-    connection: &mut PgConnection,
-) -> Result<(PgSink, Vec<u64>, Replica), BootError> {
+/// What a start begins with: the way to Postgres, the numbers that the journal goes on above, and the state.
+type Caught = (PgSink, Vec<u64>, Replica);
+
+/// Writes what the last run left in the journal, then reads the state that all of it comes to. A replay that lost its
+/// connection is made again: what Postgres has of it changes nothing the second time.
+fn catch_up(database: &Database, lease: &Lease, journal: &JournalDirectory) -> Result<Caught, BootError> {
+    loop {
+        match try_to_catch_up(database, lease, journal) {
+            Err(
+                BootError::Storage(StorageError::Unavailable(reason))
+                | BootError::Replay(ReplayError::Sink(SinkError::Unavailable(reason))),
+            ) => {
+                tracing::warn!(reason, "the database went away under the replay; waiting for it");
+                thread::sleep(RETRY);
+            }
+            caught => return caught,
+        }
+    }
+}
+
+fn try_to_catch_up(database: &Database, lease: &Lease, journal: &JournalDirectory) -> Result<Caught, BootError> {
+    let connection = &mut database.connect_alone()?;
     let mut sink = PgSink::new(database.clone(), lease.epoch());
     let marks = replica::load_marks(connection)?;
     let now_ms = Clock::new(0).wall_ms();

@@ -4,6 +4,7 @@
 use std::net::TcpListener;
 
 use actix_web::dev::ServerHandle;
+use actix_web::http::KeepAlive;
 use actix_web::{App, HttpServer, web};
 
 use crate::http;
@@ -13,6 +14,8 @@ use crate::http::state::AppState;
 pub fn start_waiting(listener: TcpListener) -> std::io::Result<ServerHandle> {
     let server = HttpServer::new(|| App::new().configure(http::configure_starting))
         .workers(1)
+        // A connection that it kept would hold up its stop, and be refused after the start.
+        .keep_alive(KeepAlive::Disabled)
         .disable_signals()
         .shutdown_timeout(1)
         .listen(listener)?

@@ -34,6 +34,9 @@ use serving::{Serving, Simulated};
 /// How often the stop looks whether calls still run.
 const STOP_POLL: Duration = Duration::from_millis(20);
 
+/// How long after the drain of the journal a stop waits for a Postgres that does not answer.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -77,8 +80,9 @@ pub async fn serve(config: Config, providers: Providers) -> Result<(), StartErro
     let operator_address = operator.local_addr()?;
     write_address(&config.data.dir, operator_address)?;
     let operator = listeners::start_operator(operator, serving.state.clone())?;
-    serving.state.phase.enter(Phase::Ready);
+    // Both listen on one socket: whoever has read "ready" must not be answered "starting" on his next connection.
     waiting.stop(true).await;
+    serving.state.phase.enter(Phase::Ready);
     transcript::print(&transcript::Greeting {
         address,
         operator: operator_address,
@@ -158,18 +162,25 @@ async fn stop(config: &Config, serving: Serving, operator: ServerHandle) {
         let left = journal.backlog();
         drop(journal);
         lease.end();
-        if let Some(Err(error)) = cluster.map(|cluster| cluster.stop()) {
-            tracing::error!(error = %error, "the private Postgres did not stop in good order");
-        }
         left
     });
-    match flushed.await {
-        Ok(0) => tracing::info!("stopped; Postgres has everything"),
-        Ok(left) => tracing::warn!(
+    let flushed = tokio::time::timeout(patience + ANSWER_PATIENCE, flushed).await;
+    let stopped = actix_rt::task::spawn_blocking(move || cluster.map(|cluster| cluster.stop()));
+    if let Ok(Some(Err(error))) = stopped.await {
+        tracing::error!(error = %error, "the private Postgres did not stop in good order");
+    }
+    match flushed {
+        Ok(Ok(0)) => tracing::info!("stopped; Postgres has everything"),
+        Ok(Ok(left)) => tracing::warn!(
             records = left,
             "stopped; the rest of the journal is written at the next start"
         ),
-        Err(error) => tracing::error!(error = %error, "the stop was cut short; the next start replays the journal"),
+        Ok(Err(error)) => tracing::error!(error = %error, "the stop was cut short; the next start replays the journal"),
+        Err(_) => {
+            tracing::warn!("stopped without an answer from Postgres; the next start replays the journal");
+            // The threads that wait for Postgres would keep the process alive for as long as it is frozen.
+            std::process::exit(0);
+        }
     }
 }
 

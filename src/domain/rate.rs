@@ -113,6 +113,101 @@ mod tests {
         );
     }
 
+    /// Callers that want more than they may have.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Arrivals {
+        /// Every few milliseconds.
+        Flood,
+        /// Each as soon as it is told that it may.
+        OnTheDot,
+        /// Each a microsecond too early, and then in time.
+        TooEarly,
+        /// All at once when the bucket is full, or about so.
+        Bursts,
+        Random,
+    }
+
+    impl Arrivals {
+        const ALL: [Self; 5] = [Self::Flood, Self::OnTheDot, Self::TooEarly, Self::Bursts, Self::Random];
+
+        fn gap_us(self, status: RateStatus, random: u64) -> u64 {
+            let full = status.retry_in_us > 0;
+            match self {
+                Self::Flood => 1 + random % 5_000,
+                Self::OnTheDot => status.retry_in_us,
+                Self::TooEarly => {
+                    if status.retry_in_us > 1 {
+                        status.retry_in_us - 1
+                    } else {
+                        status.retry_in_us
+                    }
+                }
+                Self::Bursts if full => (status.full_in_us + random % 2_000_000)
+                    .saturating_sub(1_000_000)
+                    .max(1),
+                Self::Bursts => 0,
+                Self::Random => random % 2_500_000,
+            }
+        }
+
+        /// Whether something is asked for whenever there is something to have.
+        fn takes_all(self) -> bool {
+            matches!(self, Self::Flood | Self::OnTheDot | Self::TooEarly)
+        }
+    }
+
+    /// Plays half an hour of arrivals; how many were admitted.
+    fn play(arrivals: Arrivals, limit: RateLimit, minutes: u64) -> u64 {
+        const MINUTE_US: u64 = 60_000_000;
+        let (mut bucket, mut now, mut random) = (Bucket::default(), 7 * MINUTE_US, 0x9e37_79b9u64);
+        let (mut recent, mut count) = (std::collections::VecDeque::new(), 0);
+        let end = now + minutes * MINUTE_US;
+        while now < end {
+            if admit(&mut bucket, limit, now) {
+                recent.push_back(now);
+                count += 1;
+            }
+            while recent.front().is_some_and(|at| *at + MINUTE_US < now) {
+                recent.pop_front();
+            }
+            let bound = u64::from(limit.rpm) + u64::from(limit.capacity());
+            assert!(
+                recent.len() as u64 <= bound,
+                "{arrivals:?} {limit:?}: {} in a minute",
+                recent.len()
+            );
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            now += arrivals.gap_us(bucket.status(limit, now), random >> 33);
+        }
+        count
+    }
+
+    #[test]
+    fn no_arrivals_get_more_than_rpm_and_burst_in_any_minute_and_all_but_a_hundredth_can_be_had() {
+        let minutes = 30;
+        for (rpm, burst) in [
+            (60, Some(10)),
+            (60, Some(1)),
+            (7, Some(3)),
+            (1_000, Some(50)),
+            (300, None),
+        ] {
+            let limit = RateLimit { rpm, burst };
+            for arrivals in Arrivals::ALL {
+                let count = play(arrivals, limit, minutes);
+                let allowance = u64::from(rpm) * minutes + u64::from(limit.capacity());
+                assert!(count <= allowance, "{arrivals:?} {limit:?}: {count} of {allowance}");
+                let usable = count * 100 >= allowance * 99;
+                assert!(
+                    usable || !arrivals.takes_all(),
+                    "{arrivals:?} {limit:?}: {count} of {allowance}"
+                );
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn over_any_minute_at_most_rpm_and_burst_and_all_of_it_usable(

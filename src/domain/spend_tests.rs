@@ -6,6 +6,9 @@ use crate::domain::key::{OnDisconnect, RequestLimit, RequestShape, SpendLimit};
 use crate::domain::rate::RateLimit;
 use proptest::prelude::*;
 
+#[path = "cycle_walk_tests.rs"]
+mod walks;
+
 const DAY_MS: i64 = 86_400_000;
 
 fn settings() -> KeySettings {

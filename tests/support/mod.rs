@@ -1,6 +1,8 @@
 //! What the suite stands on: a real Postgres, the real binary, the simulated provider, and clients to talk to them.
 
 pub mod certificates;
+pub mod crowd;
+pub mod database_proxy;
 pub mod house;
 pub mod http;
 pub mod postgres;

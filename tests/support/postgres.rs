@@ -42,6 +42,18 @@ impl TestDatabase {
         PgConnection::establish(&self.url).expect("the test's database is there")
     }
 
+    /// Where its cluster's socket is.
+    pub fn socket_directory(&self) -> &Path {
+        let host = self.url.strip_prefix("host=").and_then(|url| url.split(' ').next());
+        Path::new(host.expect("an address of ours begins with the host"))
+    }
+
+    /// The address of the same database by a socket in another directory.
+    pub fn url_through(&self, directory: &Path) -> String {
+        let (_, rest) = self.url.split_once(' ').expect("an address of ours has several parts");
+        format!("host={} {rest}", directory.display())
+    }
+
     /// The one number that this query gives, such as `SELECT count(*) FROM requests`.
     pub fn number(&self, query: &str) -> i64 {
         #[derive(QueryableByName)]

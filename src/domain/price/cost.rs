@@ -135,3 +135,7 @@ impl Rates {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "cost_tests.rs"]
+mod tests;
