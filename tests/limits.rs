@@ -225,7 +225,6 @@ fn an_adaptive_stream_of_a_provider_that_ignores_the_cap_passes_the_limit_by_a_c
 }
 
 #[test]
-#[ignore = "a strict stream is not watched while it runs"]
 fn a_strict_stream_of_a_provider_that_ignores_the_cap_passes_the_limit_by_a_chunk_at_most() {
     assert!(overrun(&House::new(), "strict") <= 100 * 600);
 }

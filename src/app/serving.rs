@@ -230,6 +230,15 @@ fn file_or(path: &std::path::Path, shipped: &str) -> std::io::Result<String> {
     }
 }
 
+/// Lets the system end a connection whose client has left bytes unread for so long; nobody here writes to it then.
+fn give_up_slow_readers(connection: &dyn std::any::Any, patience_ms: u32) {
+    if let Some(socket) = connection.downcast_ref::<tokio::net::TcpStream>()
+        && let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(socket, patience_ms)
+    {
+        tracing::debug!(%error, "a connection was left without a limit for slow readers");
+    }
+}
+
 fn run_server(
     config: &Config,
     crew: Arc<Crew>,
@@ -244,7 +253,9 @@ fn run_server(
             .app_data(worker)
             .configure(http::configure)
     };
+    let patience_ms = u32::try_from(config.gateway.slow_reader_timeout_ms).unwrap_or(u32::MAX);
     let server = HttpServer::new(factory)
+        .on_connect(move |connection, _| give_up_slow_readers(connection, patience_ms))
         .workers(workers)
         .max_connections(config.server.max_connections)
         .keep_alive(Duration::from_secs(config.server.keep_alive_s))

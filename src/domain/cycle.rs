@@ -85,7 +85,8 @@ impl Window {
 /// The first instant of a local day; where a clock change skips midnight, the first instant after the gap.
 fn midnight(day: NaiveDate, zone: Tz) -> i64 {
     let mut local = day.and_time(NaiveTime::MIN);
-    for _ in 0..8 {
+    // A zone that moved across the date line has skipped a whole day.
+    for _ in 0..=48 {
         match zone.from_local_datetime(&local) {
             LocalResult::Single(instant) | LocalResult::Ambiguous(instant, _) => return instant.timestamp(),
             LocalResult::None => local += chrono::TimeDelta::minutes(30),

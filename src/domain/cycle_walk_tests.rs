@@ -12,7 +12,7 @@ const STEPS: u64 = 30;
 const DAY_S: i64 = 86_400;
 
 /// Instants at which calendars are strange; each walk begins near one of them.
-const EDGES: [&str; 13] = [
+const EDGES: [&str; 14] = [
     // Leap seconds: unix time says the same second twice.
     "2016-12-31T23:59:59Z",
     "2015-06-30T23:59:59Z",
@@ -30,6 +30,8 @@ const EDGES: [&str; 13] = [
     "2018-11-04T03:00:00Z",
     "2026-04-04T15:00:00Z",
     "2026-03-28T22:00:00Z",
+    // A day that Samoa skipped whole.
+    "2011-12-30T10:00:00Z",
 ];
 
 const ZONES: [Tz; 12] = [

@@ -13,7 +13,7 @@ pub struct RateLimit {
 /// The state of one bucket; the default is a full one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bucket {
-    theoretical_arrival_us: u64,
+    theoretical_arrival_ns: u64,
 }
 
 /// What a bucket says of its state, for the rate-limit headers.
@@ -33,35 +33,40 @@ impl RateLimit {
     }
 
     /// Rounded up, so that the bucket never refills faster than `rpm`.
-    fn interval_us(self) -> u64 {
-        60_000_000u64.div_ceil(u64::from(self.rpm.max(1)))
+    fn interval_ns(self) -> u64 {
+        60_000_000_000u64.div_ceil(u64::from(self.rpm.max(1)))
     }
 }
 
 impl Bucket {
     /// The state at `now_us`, without taking anything.
     pub fn status(self, limit: RateLimit, now_us: u64) -> RateStatus {
-        let interval = limit.interval_us();
-        let used_us = self.theoretical_arrival_us.saturating_sub(now_us);
-        let window_us = interval * u64::from(limit.capacity());
-        let free = window_us.saturating_sub(used_us) / interval;
+        let interval = limit.interval_ns();
+        let used = self.theoretical_arrival_ns.saturating_sub(nanoseconds(now_us));
+        let window = interval.saturating_mul(u64::from(limit.capacity()));
+        let free = window.saturating_sub(used) / interval;
         RateStatus {
             limit: limit.rpm,
             remaining: u32::try_from(free).unwrap_or(u32::MAX),
-            full_in_us: used_us,
-            retry_in_us: (used_us + interval).saturating_sub(window_us),
+            full_in_us: used.div_ceil(1000),
+            retry_in_us: used.saturating_add(interval).saturating_sub(window).div_ceil(1000),
         }
     }
 
     /// Takes one token; the caller has seen in [`Bucket::status`] that there is one.
     pub fn take(&mut self, limit: RateLimit, now_us: u64) {
-        self.theoretical_arrival_us = self.theoretical_arrival_us.max(now_us) + limit.interval_us();
+        let from = self.theoretical_arrival_ns.max(nanoseconds(now_us));
+        self.theoretical_arrival_ns = from.saturating_add(limit.interval_ns());
     }
 
     /// Gives back the token of a call that was not admitted after all.
     pub fn give_back(&mut self, limit: RateLimit) {
-        self.theoretical_arrival_us = self.theoretical_arrival_us.saturating_sub(limit.interval_us());
+        self.theoretical_arrival_ns = self.theoretical_arrival_ns.saturating_sub(limit.interval_ns());
     }
+}
+
+const fn nanoseconds(us: u64) -> u64 {
+    us.saturating_mul(1000)
 }
 
 #[cfg(test)]
@@ -99,7 +104,7 @@ mod tests {
             assert_eq!(admit(&mut bucket, limit, now), admitted, "at {now}");
         }
         let status = Bucket {
-            theoretical_arrival_us: 3 * second,
+            theoretical_arrival_ns: 3 * second * 1000,
         }
         .status(limit, 0);
         assert_eq!(

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::engine::spend::Revocation;
 
 use super::pumps::{Pump, Pumps};
+use super::worker::Place;
 
 /// The provider's stream broke: the client must not take what it got for the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +43,8 @@ struct State {
     /// Since when the client has had a chunk without asking for the next.
     busy_since: Option<Instant>,
     gone: bool,
+    /// The call's place among those in flight, kept as long as the client takes its answer.
+    place: Option<Place>,
     ending: Ending,
 }
 
@@ -82,6 +85,12 @@ impl ClientSide {
     /// Takes on the pump of this stream.
     pub fn drive(self, pump: Pump) -> Self {
         self.conduit.state.borrow_mut().pump = Some(pump);
+        self
+    }
+
+    /// Keeps the call's place until the client has the whole answer, or is given up.
+    pub fn keep(self, place: Place) -> Self {
+        self.conduit.state.borrow_mut().place = Some(place);
         self
     }
 }
@@ -136,6 +145,7 @@ impl Conduit {
     fn leave(&self) -> Option<Pump> {
         let mut state = self.state.borrow_mut();
         state.gone = true;
+        state.place = None;
         state.pump.take()
     }
 

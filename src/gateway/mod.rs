@@ -36,7 +36,7 @@ use crate::engine::accounts::AccountHold;
 use crate::engine::spend::{Granted, ReserveError};
 
 pub use call::{Caller, Incoming, Refusal, Route, Served};
-pub use conduit::{ClientSide, Cut};
+pub use conduit::ClientSide;
 use dialect::{CallShape, Dialect, UsageFrames, inspect};
 pub use open_call::Costs;
 use open_call::{OpenCall, Pricing};
@@ -318,7 +318,7 @@ async fn launch(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Resu
             UsageFrames::Hide
         },
         reads_usage: shape.is_some(),
-        slice: quote.slice,
+        top_up: quote.top_up,
         operators_credential: incoming.caller.provider_key.is_none(),
         drains: settings.is_none_or(|settings| settings.on_disconnect == OnDisconnect::Drain),
         appends_cost: incoming.wants_cost,

@@ -184,7 +184,7 @@ impl OpenCall {
         self.settled = true;
         self.count(&ending);
         let mut costs = self.pricing.cost(&ending.usage, ending.service_tier);
-        if ending.usage_source == UsageSource::Estimated {
+        if matches!(ending.usage_source, UsageSource::Estimated | UsageSource::Partial) {
             costs = costs.at_most(self.held().filter(|held| *held > Money::ZERO));
         }
         let written = self.lane.write_settle(&Settlement {

@@ -9,7 +9,6 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
-use crate::domain::money::Money;
 use crate::domain::request::{Outcome, UsageSource};
 use crate::engine::spend::Revocation;
 
@@ -17,6 +16,7 @@ use super::conduit::{ClientSide, Cut};
 use super::dialect::{Answer, Dialect, UsageFrames, read_answer};
 use super::headers;
 use super::open_call::{Costs, Ending, OpenCall};
+use super::quote::TopUp;
 use super::upstream::{Outgoing, RawAnswer, UpstreamFailure, is_redirect};
 use super::{Refusal, Worker, stream};
 
@@ -47,8 +47,7 @@ pub struct Errand {
     pub usage_frames: UsageFrames,
     /// How usage is read: `None` where the endpoint costs nothing.
     pub reads_usage: bool,
-    /// What a stream's hold is topped up by; `None` where the hold covers the whole call.
-    pub slice: Option<Money>,
+    pub top_up: TopUp,
     pub operators_credential: bool,
     pub drains: bool,
     pub appends_cost: bool,

@@ -31,12 +31,23 @@ pub enum Cover {
     Growing,
 }
 
+/// What becomes of a stream's hold when it no longer covers what was served. Where there is no more room, the stream is
+/// ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TopUp {
+    /// Nobody must cover the stream.
+    Never,
+    /// It grows by so much ahead of what is thought to have been served.
+    Ahead(Money),
+    /// It covers the whole call; a provider that certainly served more is paid for in such steps.
+    Overrun(Money),
+}
+
 /// The terms on which a call is sent.
 pub struct Quote {
     pub pricing: Pricing,
     pub claim: Claim,
-    /// What a stream's hold is topped up by.
-    pub slice: Option<Money>,
+    pub top_up: TopUp,
     /// The cap that was set because the call had none.
     pub output_cap: Option<u64>,
     pub body: Bytes,
@@ -85,7 +96,7 @@ pub fn quote(shape: &CallShape, body: &Bytes, terms: Terms<'_>) -> Result<Quote,
     Ok(Quote {
         pricing,
         claim: held.claim,
-        slice: held.slice,
+        top_up: held.top_up,
         output_cap: held.injected,
         body,
     })
@@ -102,14 +113,14 @@ impl Quote {
         };
         let Held {
             claim,
-            slice,
+            top_up,
             injected: output_cap,
             ..
         } = Held::default();
         Self {
             pricing,
             claim,
-            slice,
+            top_up,
             output_cap,
             body,
         }
@@ -118,7 +129,7 @@ impl Quote {
 
 struct Held {
     claim: Claim,
-    slice: Option<Money>,
+    top_up: TopUp,
     /// To be written into the provider's field.
     write_cap: Option<u64>,
     injected: Option<u64>,
@@ -128,7 +139,7 @@ impl Default for Held {
     fn default() -> Self {
         Self {
             claim: Claim::exactly(Money::ZERO),
-            slice: None,
+            top_up: TopUp::Never,
             write_cap: None,
             injected: None,
         }
@@ -177,9 +188,10 @@ fn whole(shape: &CallShape, price: &ModelPrice, terms: &Terms<'_>) -> Result<Hel
         }
     };
     let amount = upper_bound(shape, price, cap)?;
+    let slice = upper_bound(shape, price, terms.slice_tokens)?.saturating_sub(upper_bound(shape, price, 0)?);
     Ok(Held {
         claim: Claim::exactly(amount),
-        slice: None,
+        top_up: TopUp::Overrun(slice),
         write_cap,
         injected,
     })
@@ -196,7 +208,7 @@ fn growing(shape: &CallShape, price: &ModelPrice, terms: &Terms<'_>) -> Result<H
             minimum: least,
             wanted: first,
         },
-        slice: Some(slice),
+        top_up: TopUp::Ahead(slice),
         write_cap: None,
         injected: None,
     })

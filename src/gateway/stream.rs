@@ -2,6 +2,8 @@
 //! own dialect, and reads on for the usage when the client has left. The settlement is written before the last frame
 //! leaves.
 
+mod passing;
+
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -21,9 +23,11 @@ use super::dialect::{FrameVerdict, StreamReader};
 use super::drain::DrainSlot;
 use super::open_call::{Costs, Ending};
 use super::pump::{Errand, Reply, ReplyBody, client_headers};
+use super::quote::TopUp;
 use super::sse::SseSplitter;
 use super::upstream::RawAnswer;
 use super::worker::Running;
+use passing::Passing;
 
 /// Output tokens after which progress is recorded, whatever the time.
 const PROGRESS_TOKENS: u64 = 512;
@@ -186,6 +190,14 @@ impl StreamPump {
     /// Passes a chunk's frames on; `Some` where the stream is over with it.
     async fn take(&mut self, chunk: Bytes) -> Option<Over> {
         self.heard_at = Instant::now();
+        // A provider that always has more at hand would keep the next wait from seeing these.
+        if self.heard_at >= self.deadline {
+            return Some(Over::Broken);
+        }
+        let revocation = self.errand.revocation.as_ref();
+        if revocation.is_some_and(|revocation| revocation.is_revoked()) {
+            return Some(Over::Revoked);
+        }
         self.drained_bytes += if self.client.is_none() { chunk.len() as u64 } else { 0 };
         self.splitter.push(chunk);
         let mut passed = Passing::default();
@@ -257,8 +269,12 @@ impl StreamPump {
 
     /// Tops the hold up where what was served is no longer covered; whether the stream may go on.
     async fn cover(&mut self) -> bool {
-        let Some(slice) = self.errand.slice else { return true };
-        let usage = self.usage_so_far().0;
+        let (slice, counted) = match self.errand.top_up {
+            TopUp::Never => return true,
+            TopUp::Ahead(slice) => (slice, self.reader.content_tokens()),
+            TopUp::Overrun(slice) => (slice, self.reader.least_tokens()),
+        };
+        let usage = self.usage_with(counted).0;
         let cost = self.errand.call.pricing.cost(&usage, None).total;
         if cost <= self.covered {
             return true;
@@ -271,10 +287,13 @@ impl StreamPump {
 
     /// The provider's figures where there are any, else our own count.
     fn usage_so_far(&self) -> (Usage, UsageSource) {
+        self.usage_with(self.reader.content_tokens())
+    }
+
+    fn usage_with(&self, counted: u64) -> (Usage, UsageSource) {
         if let Some(usage) = self.reader.final_usage() {
             return (usage, UsageSource::Provider);
         }
-        let counted = self.reader.content_tokens();
         match self.reader.partial_usage() {
             Some(partial) => (
                 Usage {
@@ -365,33 +384,4 @@ fn read_out(worker: &Worker, mut answer: RawAnswer) {
 
 fn cost_comment(costs: Costs) -> Bytes {
     Bytes::from(format!(": x-lava-cost {}\n\n", costs.total))
-}
-
-/// Frames that go on together; a single one is not copied.
-#[derive(Default)]
-struct Passing {
-    first: Option<Bytes>,
-    more: BytesMut,
-}
-
-impl Passing {
-    fn push(&mut self, bytes: Bytes) {
-        match &self.first {
-            None => self.first = Some(bytes),
-            Some(first) => {
-                if self.more.is_empty() {
-                    self.more.extend_from_slice(first);
-                }
-                self.more.extend_from_slice(&bytes);
-            }
-        }
-    }
-
-    fn into_bytes(self) -> Option<Bytes> {
-        if self.more.is_empty() {
-            self.first
-        } else {
-            Some(self.more.freeze())
-        }
-    }
 }

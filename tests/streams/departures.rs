@@ -336,7 +336,6 @@ fn a_client_that_stops_reading_a_key_that_cancels_costs_no_more_than_was_served(
 }
 
 #[test]
-#[ignore = "a provider that always has more at hand is read on to its end"]
 fn a_stream_that_nobody_reads_is_cancelled_where_the_key_says_so() {
     for call in stall_and_cancel() {
         assert!(
@@ -348,7 +347,6 @@ fn a_stream_that_nobody_reads_is_cancelled_where_the_key_says_so() {
 }
 
 #[test]
-#[ignore = "the body of an answer keeps its place for as long as the client neither reads nor closes"]
 fn a_client_that_never_reads_on_does_not_keep_its_place_among_the_calls_in_flight() {
     let stalled = cases(&[Way::Stall], &[1].map(Moment::Events), LONG_STREAM);
     let house = patient_house(stalled.len());

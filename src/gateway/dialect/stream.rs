@@ -111,6 +111,11 @@ impl StreamReader {
         self.content_frames.max(self.content_bytes.div_ceil(4))
     }
 
+    /// What the output so far is at least: a token a frame, or eight bytes a token, which no text keeps up for long.
+    pub fn least_tokens(&self) -> u64 {
+        self.content_frames.max(self.content_bytes / 8)
+    }
+
     /// The provider ended the stream by its own last frame.
     pub fn is_finished(&self) -> bool {
         self.finished

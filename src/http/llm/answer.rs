@@ -4,15 +4,13 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
-use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
-use futures_util::{Stream, StreamExt};
 use serde_json::json;
 
 use crate::domain::ids::RequestId;
 use crate::domain::rate::RateStatus;
 use crate::gateway::dialect::{Dialect, ErrorDetail, error_body};
-use crate::gateway::{ClientSide, Cut, Place, ReplyBody, Served};
+use crate::gateway::{ReplyBody, Served};
 use crate::http::error::ApiError;
 
 /// What the client asked for besides the answer.
@@ -55,7 +53,7 @@ pub fn served(served: Served, wishes: Wishes) -> HttpResponse {
             }
             response.body(body)
         }
-        ReplyBody::Stream(chunks) => response.streaming(chunk_stream(chunks, served.place)),
+        ReplyBody::Stream(chunks) => response.streaming(chunks.keep(served.place)),
     }
 }
 
@@ -97,13 +95,6 @@ pub fn refused(refusal: &ApiError, dialect: Dialect, id: Option<RequestId>) -> H
             .insert(HeaderName::from_static("x-lava-request-id"), value);
     }
     response
-}
-
-/// The chunks as they come; the call keeps its place until the last one is taken.
-fn chunk_stream(chunks: ClientSide, place: Place) -> impl Stream<Item = Result<Bytes, Cut>> {
-    chunks.inspect(move |_| {
-        let _kept = &place;
-    })
 }
 
 /// A key's rate limit in the headers that the dialect's clients read.
