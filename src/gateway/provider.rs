@@ -70,6 +70,8 @@ pub struct Provider {
     hosts: Vec<String>,
     /// The address that is called: the public one, the operator's override, or the simulated provider.
     base: Url,
+    /// The row says that it may be of the operator's own network.
+    private: bool,
     endpoints: Vec<(Endpoint, Option<Uri>)>,
     pub price_tags: Vec<Arc<str>>,
     pub price_prefixes: Vec<Arc<str>>,
@@ -83,6 +85,11 @@ impl Provider {
     /// The operator's credential, as the header to send.
     pub fn operator_credential(&self) -> Option<&(HeaderName, HeaderValue)> {
         self.credential.as_ref()
+    }
+
+    /// Whether the operator named the address himself.
+    fn is_private(&self) -> bool {
+        self.private || self.base != self.public_base
     }
 
     pub fn has_credential(&self) -> bool {
@@ -148,6 +155,18 @@ impl Catalogue {
             self.providers
                 .iter()
                 .find(|provider| provider.price_prefixes.iter().any(|prefix| **prefix == *name))
+        })
+    }
+
+    /// Where the operator's own addresses lead: they need not be of the public internet.
+    pub fn private_hosts(&self) -> impl Iterator<Item = (String, u16)> {
+        let own = self.providers.iter().filter(|provider| provider.is_private());
+        own.filter_map(|provider| {
+            let base = &provider.base;
+            Some((
+                base.host_str()?.trim_matches(['[', ']']).to_owned(),
+                base.port_or_known_default()?,
+            ))
         })
     }
 

@@ -8,7 +8,7 @@ use actix_web::http::{Method, StatusCode, Uri};
 use awc::error::SendRequestError;
 use bytes::Bytes;
 
-use super::egress::Trust;
+use super::egress::{GuardedConnector, PrivateHosts, Trust};
 use super::options::GatewayOptions;
 
 /// The head of an answer with its body still to be read.
@@ -51,9 +51,10 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    pub fn new(options: &GatewayOptions, trust: &Trust) -> Self {
+    pub fn new(options: &GatewayOptions, trust: &Trust, private: PrivateHosts) -> Self {
         let connect = Duration::from_millis(options.connect_timeout_ms);
         let connector = awc::Connector::new()
+            .connector(GuardedConnector::new(private))
             .rustls_0_23(trust.client_config())
             .limit(0)
             .timeout(connect)

@@ -18,7 +18,7 @@ use crate::engine::spend::SpendShards;
 use super::Caller;
 use super::calibration::Calibration;
 use super::drain::DrainSlots;
-use super::egress::Trust;
+use super::egress::{PrivateHosts, Trust};
 use super::open_call::{OpenCall, Pricing};
 use super::options::GatewayOptions;
 use super::provider::Catalogue;
@@ -46,6 +46,7 @@ pub struct Gateway {
     parts: GatewayParts,
     default_price: Option<Arc<ModelPrice>>,
     drains: DrainSlots,
+    private: PrivateHosts,
     /// Calls and the answers that clients have not taken whole.
     in_flight: AtomicUsize,
     /// Pumps that run; the stop waits for them.
@@ -56,7 +57,10 @@ impl Gateway {
     pub fn new(parts: GatewayParts) -> Self {
         let default_price = default_price(&parts.options);
         let drains = DrainSlots::new(parts.options.drain_slots);
+        let catalogues = [&parts.catalogue, &parts.test_catalogue];
+        let private = catalogues.into_iter().flat_map(Catalogue::private_hosts);
         Self {
+            private: PrivateHosts::new(private),
             parts,
             default_price,
             drains,
@@ -124,7 +128,7 @@ impl Worker {
         let options = &gateway.parts.options;
         let own = Own {
             lane,
-            upstream: Upstream::new(options, &gateway.parts.trust),
+            upstream: Upstream::new(options, &gateway.parts.trust, gateway.private.clone()),
             pumps: Pumps::start(Duration::from_millis(options.slow_reader_timeout_ms)),
             calibration: Calibration::default(),
         };

@@ -99,6 +99,9 @@ pub(super) struct Row {
     takes_stream_options: bool,
     #[serde(default)]
     output_cap_field: OutputCapField,
+    /// The address may be of the operator's own network.
+    #[serde(default)]
+    private: bool,
     endpoints: Option<Vec<EndpointKind>>,
 }
 
@@ -138,6 +141,7 @@ impl Row {
             price_prefixes: Vec::new(),
             takes_stream_options: false,
             output_cap_field: OutputCapField::MaxTokens,
+            private: false,
             endpoints: Some(Vec::new()),
         };
         let base = address(&row.name, &row.base_url)?;
@@ -191,6 +195,7 @@ impl Row {
             credential: credential.transpose()?,
             key_variable: key_variables.swap_remove(0),
             public_base,
+            private: self.private,
             hosts: self.hosts,
             base,
             price_tags: self.price_tags.into_iter().map(Into::into).collect(),

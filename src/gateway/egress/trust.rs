@@ -35,7 +35,7 @@ impl Trust {
         Ok(Self(Arc::new(config)))
     }
 
-    pub(super) fn client_config(&self) -> Arc<ClientConfig> {
+    pub(in crate::gateway) fn client_config(&self) -> Arc<ClientConfig> {
         self.0.clone()
     }
 }
