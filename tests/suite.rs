@@ -4,6 +4,7 @@
 mod at_once;
 mod clients;
 mod durability;
+mod egress;
 mod gateway;
 mod limits;
 mod management;

@@ -40,6 +40,12 @@ impl ServerSettings {
         self
     }
 
+    /// What a variable was set to last.
+    pub fn value(&self, name: &str) -> Option<String> {
+        let set = self.variables.iter().rev().find(|(known, _)| known == name);
+        set.map(|(_, value)| value.clone())
+    }
+
     /// An argument after `serve`, such as `--demo`.
     pub fn argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
