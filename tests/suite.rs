@@ -14,3 +14,4 @@ mod streams;
 mod support;
 mod tidy;
 mod tls;
+mod translation;

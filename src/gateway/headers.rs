@@ -9,14 +9,14 @@ use actix_web::http::header::{
 
 use super::dialect::Dialect;
 
-/// Request headers that pass to the provider.
-const REQUEST: [HeaderName; 6] = [
-    CONTENT_TYPE,
-    ACCEPT,
+/// Request headers that pass to every provider.
+const REQUEST: [HeaderName; 3] = [CONTENT_TYPE, ACCEPT, HeaderName::from_static("idempotency-key")];
+
+/// Those that only providers of one dialect understand.
+const OPENAI_REQUEST: [HeaderName; 1] = [HeaderName::from_static("openai-beta")];
+const ANTHROPIC_REQUEST: [HeaderName; 2] = [
     HeaderName::from_static("anthropic-version"),
     HeaderName::from_static("anthropic-beta"),
-    HeaderName::from_static("openai-beta"),
-    HeaderName::from_static("idempotency-key"),
 ];
 
 /// Response headers that pass to the client.
@@ -45,8 +45,12 @@ const ANTHROPIC_VERSION: (HeaderName, HeaderValue) = (
 /// The headers of a request to a provider, but for its credential. Compressed answers are not asked for, because usage
 /// is read from them.
 pub fn request_headers(dialect: Dialect, from: &HeaderMap) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(REQUEST.len() + 4);
+    let mut headers = HeaderMap::with_capacity(REQUEST.len() + 6);
     copy(&REQUEST, from, &mut headers);
+    match dialect {
+        Dialect::OpenAi => copy(&OPENAI_REQUEST, from, &mut headers),
+        Dialect::Anthropic => copy(&ANTHROPIC_REQUEST, from, &mut headers),
+    }
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(
         USER_AGENT,

@@ -11,6 +11,7 @@ pub mod egress;
 pub mod headers;
 mod open_call;
 pub mod options;
+mod prepare;
 pub mod provider;
 mod pump;
 mod pumps;
@@ -19,6 +20,7 @@ pub mod sse;
 mod stream;
 pub mod target;
 pub mod token;
+pub mod translate;
 mod upstream;
 mod worker;
 
@@ -37,10 +39,11 @@ use crate::engine::spend::{Granted, ReserveError};
 
 pub use call::{Caller, Incoming, Refusal, Route, Served};
 pub use conduit::ClientSide;
-use dialect::{CallShape, Dialect, UsageFrames, inspect};
+use dialect::{Dialect, UsageFrames};
 pub use open_call::Costs;
 use open_call::{OpenCall, Pricing};
-use provider::{CredentialOwner, EndpointKind, Target, Wanted};
+use prepare::{Prepared, prepare};
+use provider::Target;
 pub use pump::{Reply, ReplyBody};
 use quote::{Quote, Terms, quote};
 use upstream::Outgoing;
@@ -50,89 +53,35 @@ pub use worker::{Gateway, GatewayParts, Place, Worker};
 /// Takes one request to its provider and returns the head of the answer.
 pub async fn serve(worker: &Worker, incoming: Incoming<'_>) -> Result<Served, Refusal> {
     let place = worker.enter().ok_or(Refusal::Overloaded)?;
-    let (shape, target) = resolve(worker, &incoming)?;
-    let quote = terms(worker, &incoming, shape.as_ref(), &target)?;
-    let asked = Asked {
-        target: &target,
-        shape: shape.as_ref(),
-        claim: quote.claim,
-    };
-    let granted = reserve(worker, &incoming, asked).await?;
+    let prepared = prepare(worker, &incoming)?;
+    let quote = terms(worker, &incoming, &prepared)?;
+    let granted = reserve(worker, &incoming, &prepared, quote.claim).await?;
     let account_hold = cover(worker, &incoming.caller, granted.as_ref(), quote.claim).await?;
-    let headers = outgoing_headers(&incoming, &target)?;
-    let call = open(
-        worker,
-        &incoming,
-        Admitted {
-            target: &target,
-            shape: shape.as_ref(),
-            quote: &quote,
-            granted: granted.as_ref(),
-        },
-    )?;
-    launch(
-        worker,
-        incoming,
-        Launch {
-            call,
-            target,
-            shape,
-            quote,
-            granted,
-            account_hold,
-            headers,
-            place,
-        },
-    )
-    .await
+    let headers = outgoing_headers(&incoming, &prepared.target)?;
+    let admitted = Admitted {
+        prepared: &prepared,
+        quote: &quote,
+        granted: granted.as_ref(),
+    };
+    let call = open(worker, &incoming, admitted)?;
+    let launch = Launch {
+        call,
+        prepared,
+        quote,
+        granted,
+        account_hold,
+        headers,
+        place,
+    };
+    send(worker, incoming, launch).await
 }
 
-/// Reads what the call asks for, and finds out where it goes.
-fn resolve(worker: &Worker, incoming: &Incoming<'_>) -> Result<(Option<CallShape>, Target), Refusal> {
-    let catalogue = worker.catalogue_for(incoming.caller.merchant.mode());
-    match &incoming.route {
-        Route::Model => {
-            let shape = inspect(incoming.dialect, &incoming.body).map_err(Refusal::Body)?;
-            let wanted = Wanted {
-                model: &shape.model,
-                dialect: incoming.dialect,
-                endpoint: EndpointKind::Chat,
-            };
-            let target = catalogue
-                .resolve_model(worker.prices(), wanted)
-                .map_err(Refusal::Resolve)?;
-            Ok((Some(shape), target))
-        }
-        Route::Url(url) => {
-            let owner = if incoming.caller.provider_key.is_some() {
-                CredentialOwner::Caller
-            } else {
-                CredentialOwner::Operator
-            };
-            let mut target = catalogue
-                .resolve_url(url, incoming.method.as_str(), owner)
-                .map_err(Refusal::Resolve)?;
-            match target.endpoint {
-                EndpointKind::CountTokens | EndpointKind::Models | EndpointKind::Opaque => return Ok((None, target)),
-                EndpointKind::Chat | EndpointKind::Embeddings => {}
-            }
-            let shape = inspect(target.dialect, &incoming.body).map_err(Refusal::Body)?;
-            target.price = target.provider.price(worker.prices(), &shape.model).cloned();
-            Ok((Some(shape), target))
-        }
-    }
-}
-
-fn terms(
-    worker: &Worker,
-    incoming: &Incoming<'_>,
-    shape: Option<&CallShape>,
-    target: &Target,
-) -> Result<Quote, Refusal> {
+fn terms(worker: &Worker, incoming: &Incoming<'_>, prepared: &Prepared) -> Result<Quote, Refusal> {
+    let target = &prepared.target;
     // On the caller's own credential nobody here pays the provider.
     let paid = incoming.caller.provider_key.is_none();
-    let Some(shape) = shape else {
-        return Ok(Quote::free(incoming.body.clone()));
+    let Some(shape) = &prepared.shape else {
+        return Ok(Quote::free(prepared.body.clone()));
     };
     let terms = Terms {
         settings: incoming.caller.spend_key.as_deref(),
@@ -146,22 +95,20 @@ fn terms(
         slice_tokens: worker.slice_tokens(),
         calibration: worker.calibration(),
     };
-    quote(shape, &incoming.body, terms)
-}
-
-#[derive(Clone, Copy)]
-struct Asked<'a> {
-    target: &'a Target,
-    shape: Option<&'a CallShape>,
-    claim: Claim,
+    quote(shape, &prepared.body, terms)
 }
 
 /// Asks the key's shard; `None` for callers without a spend key.
-async fn reserve(worker: &Worker, incoming: &Incoming<'_>, wanted: Asked<'_>) -> Result<Option<Granted>, Refusal> {
-    let Asked { target, shape, claim } = wanted;
+async fn reserve(
+    worker: &Worker,
+    incoming: &Incoming<'_>,
+    prepared: &Prepared,
+    claim: Claim,
+) -> Result<Option<Granted>, Refusal> {
     let Some(settings) = &incoming.caller.spend_key else {
         return Ok(None);
     };
+    let (target, shape) = (&prepared.target, prepared.shape.as_ref());
     let call = Call {
         secret_version: settings.secret_version,
         shape: incoming.required_shape,
@@ -209,8 +156,7 @@ async fn cover(
 }
 
 struct Admitted<'a> {
-    target: &'a Target,
-    shape: Option<&'a CallShape>,
+    prepared: &'a Prepared,
     quote: &'a Quote,
     granted: Option<&'a Granted>,
 }
@@ -219,11 +165,11 @@ struct Admitted<'a> {
 fn open(worker: &Worker, incoming: &Incoming<'_>, admitted: Admitted<'_>) -> Result<OpenCall, Refusal> {
     let now = worker.clock().now();
     let Admitted {
-        target,
-        shape,
+        prepared,
         quote,
         granted,
     } = admitted;
+    let (target, shape) = (&prepared.target, prepared.shape.as_ref());
     let hold = granted.map(|granted| granted.guard.hold());
     let (input_estimate, output_nanos_per_million) = estimates(&quote.pricing);
     let caller = &incoming.caller;
@@ -272,8 +218,7 @@ fn public_url(worker: &Worker, incoming: &Incoming<'_>, target: &Target) -> Stri
 
 struct Launch {
     call: OpenCall,
-    target: Target,
-    shape: Option<CallShape>,
+    prepared: Prepared,
     quote: Quote,
     granted: Option<Granted>,
     account_hold: Option<AccountHold>,
@@ -282,11 +227,10 @@ struct Launch {
 }
 
 /// Hands the call to a pump of its own and waits for the head of the answer.
-async fn launch(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result<Served, Refusal> {
+async fn send(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result<Served, Refusal> {
     let Launch {
         mut call,
-        target,
-        shape,
+        prepared,
         quote,
         granted,
         account_hold,
@@ -301,8 +245,17 @@ async fn launch(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Resu
         }
         None => (None, None, None),
     };
+    let Prepared {
+        target,
+        shape,
+        include_usage,
+        translation,
+        ..
+    } = prepared;
     let streaming = shape.as_ref().is_some_and(|shape| shape.stream);
-    let asked = shape.as_ref().is_some_and(|shape| shape.include_usage);
+    let dropped = translation
+        .as_ref()
+        .map_or_else(Vec::new, |translation| translation.dropped.clone());
     let options = worker.options();
     let first_byte_ms = if streaming {
         options.first_byte_timeout_ms
@@ -312,7 +265,7 @@ async fn launch(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Resu
     let errand = pump::Errand {
         dialect: target.dialect,
         streaming,
-        usage_frames: if asked || target.dialect == Dialect::Anthropic {
+        usage_frames: if include_usage || target.dialect == Dialect::Anthropic {
             UsageFrames::Pass
         } else {
             UsageFrames::Hide
@@ -330,6 +283,7 @@ async fn launch(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Resu
             body: quote.body,
             first_byte_timeout: Duration::from_millis(first_byte_ms),
         },
+        translation,
         call,
     };
     let pump = pump::run(worker.clone(), Box::new(errand));
@@ -339,6 +293,7 @@ async fn launch(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Resu
         reply,
         rate,
         output_cap: quote.output_cap,
+        dropped,
         simulated: target.provider.simulated,
         provider,
         place,

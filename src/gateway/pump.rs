@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::time::timeout;
@@ -16,9 +16,10 @@ use super::conduit::{ClientSide, Cut};
 use super::dialect::{Answer, Dialect, UsageFrames, read_answer};
 use super::headers;
 use super::open_call::{Costs, Ending, OpenCall};
+use super::prepare::Translation;
 use super::quote::TopUp;
 use super::upstream::{Outgoing, RawAnswer, UpstreamFailure, is_redirect};
-use super::{Refusal, Worker, stream};
+use super::{Refusal, Worker, stream, translate};
 
 /// A whole answer above this is cut; no provider sends one in practice.
 const ANSWER_LIMIT_BYTES: usize = 256 << 20;
@@ -53,6 +54,7 @@ pub struct Errand {
     pub appends_cost: bool,
     pub revocation: Option<std::sync::Arc<Revocation>>,
     pub outgoing: Outgoing,
+    pub translation: Option<Translation>,
 }
 
 /// Runs the call to its answer; a stream goes on from there as its client reads it.
@@ -131,11 +133,45 @@ async fn whole(worker: &Worker, errand: Box<Errand>, answer: RawAnswer) -> Resul
     if written.durable().await.is_err() {
         tracing::error!("the journal was closed under a running call");
     }
+    let (headers, body) = match &errand.translation {
+        Some(translation) => in_clients_words(worker, translation, Spoken { status, headers, body })?,
+        None => (headers, body),
+    };
     Ok(Reply {
         status,
         headers,
         body: ReplyBody::Whole(body, costs),
     })
+}
+
+/// What the provider said.
+struct Spoken {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// The answer in the client's dialect. One that cannot be read has been billed and is not shown.
+fn in_clients_words(worker: &Worker, translation: &Translation, spoken: Spoken) -> Result<(HeaderMap, Bytes), Refusal> {
+    let Spoken {
+        status,
+        mut headers,
+        body,
+    } = spoken;
+    let said = if status.is_success() {
+        let created_s = u64::try_from(worker.clock().now().wall_s()).unwrap_or(0);
+        translate::answer(translation.pair, &body, created_s).ok_or(Refusal::Upstream(UpstreamFailure::Broken))?
+    } else {
+        let failure = translate::Failure {
+            status: status.as_u16(),
+            body: &body,
+            request_id: None,
+        };
+        translate::error(translation.pair, failure)
+    };
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.remove(CONTENT_ENCODING);
+    Ok((headers, said))
 }
 
 fn ending_of(worker: &Worker, errand: &Errand, status: StatusCode, body: &[u8]) -> Ending {

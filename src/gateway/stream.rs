@@ -22,9 +22,11 @@ use super::conduit::{self, PumpSide};
 use super::dialect::{FrameVerdict, StreamReader};
 use super::drain::DrainSlot;
 use super::open_call::{Costs, Ending};
+use super::prepare::Translation;
 use super::pump::{Errand, Reply, ReplyBody, client_headers};
 use super::quote::TopUp;
 use super::sse::SseSplitter;
+use super::translate::{StreamTranslator, WriterOptions};
 use super::upstream::RawAnswer;
 use super::worker::Running;
 use passing::Passing;
@@ -63,6 +65,7 @@ pub struct StreamPump {
     answer: RawAnswer,
     splitter: SseSplitter,
     reader: StreamReader,
+    translator: Option<StreamTranslator>,
     /// `None` once the client has left.
     client: Option<PumpSide>,
     /// Held back until the call is settled.
@@ -104,6 +107,10 @@ impl StreamPump {
         let revocation = errand.revocation.clone();
         Self {
             reader: StreamReader::new(errand.dialect, errand.usage_frames),
+            translator: errand
+                .translation
+                .as_ref()
+                .map(|translation| translator(&worker, translation)),
             deadline: now + Duration::from_millis(worker.options().stream_timeout_ms),
             covered: errand.call.held().unwrap_or(Money::MAX),
             worker,
@@ -218,11 +225,13 @@ impl StreamPump {
                 Ok(None) => return None,
                 Err(_) => return Some(Over::Broken),
             };
-            match self.reader.push(&frame) {
-                FrameVerdict::Pass => passed.push(frame.into_bytes()),
-                FrameVerdict::Hide => {}
-                FrameVerdict::Last => {
-                    self.last.extend_from_slice(frame.bytes());
+            match (self.reader.push(&frame), &mut self.translator) {
+                (FrameVerdict::Pass, None) => passed.push(frame.into_bytes()),
+                (FrameVerdict::Hide, None) => {}
+                (FrameVerdict::Pass | FrameVerdict::Hide, Some(translator)) => passed.push(translator.push(&frame)),
+                (FrameVerdict::Last, translator) => {
+                    let said = translator.as_mut().map(|translator| translator.push(&frame));
+                    self.last.extend_from_slice(said.as_ref().unwrap_or(frame.bytes()));
                     return Some(Over::Finished);
                 }
             }
@@ -310,7 +319,8 @@ impl StreamPump {
         if let Some(frame) = std::mem::take(&mut self.splitter).finish() {
             // A last frame without its blank line.
             self.reader.push(&frame);
-            self.last.extend_from_slice(frame.bytes());
+            let said = self.translator.as_mut().map(|translator| translator.push(&frame));
+            self.last.extend_from_slice(said.as_ref().unwrap_or(frame.bytes()));
         }
         let (usage, usage_source) = self.usage_so_far();
         if usage_source == UsageSource::Provider {
@@ -336,8 +346,11 @@ impl StreamPump {
             service_tier: self.reader.service_tier(),
             response_id: self.reader.response_id().unwrap_or_default().to_owned(),
         };
-        if over == Over::LimitReached || over == Over::Revoked {
-            self.last = BytesMut::from(&self.reader.terminal(&usage)[..]);
+        match (over, &mut self.translator) {
+            (Over::LimitReached | Over::Revoked, None) => self.last = self.reader.terminal(&usage).into(),
+            (Over::LimitReached | Over::Revoked, Some(translator)) => self.last = translator.stop(&usage).into(),
+            (Over::Finished | Over::Broken, Some(translator)) => self.last.extend_from_slice(&translator.end()),
+            (Over::Finished | Over::Broken | Over::Abandoned, _) => {}
         }
         let held = self.errand.call.held();
         let Self {
@@ -369,6 +382,15 @@ impl StreamPump {
             read_out(&worker, answer);
         }
     }
+}
+
+fn translator(worker: &Worker, translation: &Translation) -> StreamTranslator {
+    let options = WriterOptions {
+        include_usage: translation.include_usage,
+        created_s: u64::try_from(worker.clock().now().wall_s()).unwrap_or(0),
+        model: translation.model.clone(),
+    };
+    StreamTranslator::new(translation.pair, options)
 }
 
 /// Reads the few bytes after a stream's last frame, so that the connection can serve again.

@@ -52,7 +52,7 @@ pub(super) struct Event<'a> {
 
 /// Usage as it is on the wire.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub(super) struct WireUsage<'a> {
+pub(in crate::gateway) struct WireUsage<'a> {
     #[serde(default)]
     input_tokens: Count,
     #[serde(default)]
@@ -85,7 +85,7 @@ struct ServerToolUse {
 
 /// The counts known so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
+pub(in crate::gateway) struct Counts {
     input: Count,
     cache_read: Count,
     cache_write: Count,
@@ -96,7 +96,7 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    pub(super) fn of(usage: &WireUsage<'_>) -> Self {
+    pub(in crate::gateway) fn of(usage: &WireUsage<'_>) -> Self {
         let cache = usage.cache_creation.unwrap_or_default();
         Self {
             input: usage.input_tokens,
@@ -110,7 +110,7 @@ impl Counts {
     }
 
     /// These counts, with the earlier ones where these say nothing.
-    pub(super) fn over(self, earlier: Self) -> Self {
+    pub(in crate::gateway) fn over(self, earlier: Self) -> Self {
         Self {
             input: self.input.or(earlier.input),
             cache_read: self.cache_read.or(earlier.cache_read),
@@ -123,7 +123,7 @@ impl Counts {
     }
 
     /// The usage in our shape; `None` when input or output is missing or any count cannot be true.
-    pub(super) fn read(self) -> Option<Usage> {
+    pub(in crate::gateway) fn read(self) -> Option<Usage> {
         let optional = [
             self.cache_read,
             self.cache_write,

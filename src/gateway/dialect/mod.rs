@@ -19,6 +19,10 @@ pub use error::{ErrorDetail, error_body};
 pub use rewrite::{Changes, rewrite};
 pub use stream::{FrameVerdict, StreamReader, UsageFrames};
 
+pub(in crate::gateway) use anthropic::{Counts as AnthropicCounts, WireUsage as AnthropicUsage};
+pub(in crate::gateway) use openai::WireUsage as OpenAiUsage;
+pub(in crate::gateway) use wire::Text;
+
 use serde::Deserialize;
 
 use crate::domain::price::ServiceTier;

@@ -76,7 +76,7 @@ pub(super) struct Choice<'a> {
 
 /// Usage as OpenAI and its imitators send it.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-pub(super) struct WireUsage {
+pub(in crate::gateway) struct WireUsage {
     #[serde(default)]
     prompt_tokens: Count,
     #[serde(default)]
@@ -115,7 +115,7 @@ struct OutputDetails {
 
 impl WireUsage {
     /// The usage in our shape; `None` when it is missing or any of its counts cannot be true.
-    pub(super) fn read(&self) -> Option<Usage> {
+    pub(in crate::gateway) fn read(&self) -> Option<Usage> {
         if self.counts().contains(&Count::Unusable) {
             return None;
         }

@@ -99,7 +99,7 @@ impl<'de> Visitor<'de> for CountVisitor {
 
 /// A text that borrows where the wire has no escapes in it. (`Option<Cow<str>>` would always copy.)
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
+pub(in crate::gateway) struct Text<'a>(pub(in crate::gateway) Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -274,7 +274,7 @@ impl Catalogue {
         wanted: Wanted<'_>,
         price: Option<&Arc<ModelPrice>>,
     ) -> Result<Target, ResolveError> {
-        if provider.dialect != wanted.dialect {
+        if provider.dialect != wanted.dialect && wanted.endpoint != EndpointKind::Chat {
             let model = wanted.model.to_owned();
             return Err(ResolveError::NotTranslated {
                 model,

@@ -11,6 +11,9 @@ pub(super) struct Passing {
 
 impl Passing {
     pub(super) fn push(&mut self, bytes: Bytes) {
+        if bytes.is_empty() {
+            return;
+        }
         match &self.first {
             None => self.first = Some(bytes),
             Some(first) => {

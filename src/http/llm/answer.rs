@@ -35,6 +35,9 @@ pub fn served(served: Served, wishes: Wishes) -> HttpResponse {
     if let Some(cap) = served.output_cap {
         response.insert_header(("x-lava-output-cap", cap));
     }
+    if !served.dropped.is_empty() {
+        response.insert_header(("x-lava-dropped", served.dropped.join(", ")));
+    }
     for header in served
         .rate
         .map(|rate| rate_headers(rate, wishes.dialect))

@@ -1,0 +1,147 @@
+//! Translates between dialects: a client's request into the provider's, and the provider's answers, streams and errors
+//! back. It is pure: no connection, no clock, no randomness; the same bytes in give the same bytes out. What the target
+//! cannot express is refused by name where that would change the meaning, and dropped with a warning where it is
+//! harmless. The gateway calls it when client and provider speak different dialects; it fails closed.
+
+mod anthropic;
+mod carried;
+mod effort;
+pub mod inner;
+mod json;
+mod members;
+mod openai;
+mod source;
+mod stream;
+
+use bytes::Bytes;
+
+use super::dialect::{Dialect, ErrorDetail, OutputCapField, error_body};
+use inner::{Answer, Request};
+use stream::{ReadEvents, WriteEvents};
+
+pub use inner::Untranslatable;
+pub use stream::{StreamTranslator, WriterOptions};
+
+/// Who speaks what. Requests go from the client's dialect to the provider's, everything else comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pair {
+    pub client: Dialect,
+    pub provider: Dialect,
+}
+
+/// What the provider's row and the model say of a request that is about to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct WriteTarget<'a> {
+    /// The model's name as the provider knows it.
+    pub model: &'a str,
+    /// The field that caps output (OpenAI's dialect).
+    pub cap_field: OutputCapField,
+    /// The cap for a call without one, in a dialect that requires one (tokens).
+    pub default_output_cap: u64,
+    /// The provider takes `stream_options` (OpenAI's dialect).
+    pub takes_stream_options: bool,
+    /// The model takes `reasoning_effort` (OpenAI's dialect); others refuse a call that has it.
+    pub takes_reasoning_effort: bool,
+}
+
+/// Names of members that were dropped because the target has no word for them and dropping does no harm.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Warnings(Vec<String>);
+
+impl Warnings {
+    /// Notes a member, once.
+    pub fn add(&mut self, member: impl Into<String>) {
+        let member = member.into();
+        if !self.0.contains(&member) {
+            self.0.push(member);
+        }
+    }
+
+    /// The names, in the order in which they were dropped.
+    pub fn names(&self) -> &[String] {
+        &self.0
+    }
+}
+
+/// A request in the provider's dialect.
+#[derive(Clone, Debug)]
+pub struct Translated {
+    pub body: Bytes,
+    pub warnings: Warnings,
+}
+
+/// An error as a provider told it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderError {
+    /// The provider's word for it: `overloaded_error`, `rate_limit_exceeded`.
+    pub kind: String,
+    pub message: String,
+}
+
+/// A provider's answer that is an error.
+#[derive(Clone, Copy, Debug)]
+pub struct Failure<'a> {
+    pub status: u16,
+    pub body: &'a [u8],
+    pub request_id: Option<&'a str>,
+}
+
+/// Everything that one dialect can do.
+struct Table {
+    read_request: fn(&[u8]) -> Result<Request, Untranslatable>,
+    write_request: fn(&Request, &WriteTarget<'_>, &mut Warnings) -> Result<Vec<u8>, Untranslatable>,
+    read_answer: fn(&[u8]) -> Option<Answer>,
+    write_answer: fn(&Answer, u64) -> Vec<u8>,
+    read_error: fn(&[u8]) -> Option<ProviderError>,
+    reader: fn() -> Box<dyn ReadEvents>,
+    writer: fn(WriterOptions) -> Box<dyn WriteEvents>,
+}
+
+const fn table(dialect: Dialect) -> &'static Table {
+    match dialect {
+        Dialect::OpenAi => &openai::TABLE,
+        Dialect::Anthropic => &anthropic::TABLE,
+    }
+}
+
+/// The client's request in the provider's dialect, with the names of what was dropped.
+pub fn request(pair: Pair, body: &[u8], target: &WriteTarget<'_>) -> Result<Translated, Untranslatable> {
+    let mut request = (table(pair.client).read_request)(body)?;
+    let mut warnings = Warnings(std::mem::take(&mut request.left_out));
+    let body = (table(pair.provider).write_request)(&request, target, &mut warnings)?;
+    Ok(Translated {
+        body: body.into(),
+        warnings,
+    })
+}
+
+/// The provider's whole answer in the client's dialect; `None` for one that is not of the provider's dialect.
+/// `created_s` is the Unix time that OpenAI's dialect tells.
+pub fn answer(pair: Pair, body: &[u8], created_s: u64) -> Option<Bytes> {
+    let answer = (table(pair.provider).read_answer)(body)?;
+    Some((table(pair.client).write_answer)(&answer, created_s).into())
+}
+
+/// The provider's error in the client's shape, with the provider's status, word and message. A body that cannot be
+/// read (a page of HTML) is not shown.
+pub fn error(pair: Pair, failure: Failure<'_>) -> Bytes {
+    let told = (table(pair.provider).read_error)(failure.body);
+    let told = told.unwrap_or_else(|| ProviderError {
+        kind: "provider_error".to_owned(),
+        message: format!(
+            "the provider answered with status {} and no readable error",
+            failure.status
+        ),
+    });
+    let detail = ErrorDetail {
+        status: failure.status,
+        code: &told.kind,
+        message: &told.message,
+        request_id: failure.request_id,
+        ..ErrorDetail::default()
+    };
+    error_body(pair.client, detail).to_string().into()
+}
+
+#[cfg(test)]
+mod tests;
