@@ -5,6 +5,7 @@ mod at_once;
 mod clients;
 mod durability;
 mod egress;
+mod endpoints;
 mod gateway;
 mod limits;
 mod management;

@@ -121,7 +121,9 @@ fn a_limit_ends_a_translated_stream_in_the_clients_dialect() {
         data.last()
     );
     assert!(nanos(&house.settled(&id)["current_spend"]) <= 2_000_000 + 2 * 5000);
-    eventually("it is written", || house.database.number("SELECT COUNT(*) FROM requests") == 1);
+    eventually("it is written", || {
+        house.database.number("SELECT COUNT(*) FROM requests") == 1
+    });
     house.books_agree();
 }
 

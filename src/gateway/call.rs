@@ -17,7 +17,7 @@ use crate::engine::accounts::AccountRefusal;
 use crate::engine::keyring::Merchant;
 
 use super::dialect::{BodyError, Dialect};
-use super::provider::ResolveError;
+use super::provider::{EndpointKind, ResolveError};
 use super::pump::Reply;
 use super::upstream::UpstreamFailure;
 use super::worker::Place;
@@ -50,6 +50,8 @@ pub struct Incoming<'a> {
     /// The format that a key must have been made for; `None` where any will do.
     pub required_shape: Option<RequestShape>,
     pub route: Route,
+    /// What a unified endpoint is for; a URL says it itself.
+    pub endpoint: EndpointKind,
     pub method: Method,
     pub headers: &'a HeaderMap,
     pub body: Bytes,

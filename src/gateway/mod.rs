@@ -204,11 +204,10 @@ fn open(worker: &Worker, incoming: &Incoming<'_>, admitted: Admitted<'_>) -> Res
 
 /// The address that clients know, wherever the operator has the call go.
 fn public_url(worker: &Worker, incoming: &Incoming<'_>, target: &Target) -> String {
-    let path = match (&incoming.route, target.dialect) {
-        (Route::Url(url), _) => return url.to_string(),
-        (Route::Model, Dialect::OpenAi) => "/chat/completions",
-        (Route::Model, Dialect::Anthropic) => "/messages",
-    };
+    if let Route::Url(url) = &incoming.route {
+        return url.to_string();
+    }
+    let path = target.provider.endpoint_path(target.endpoint);
     let base = worker
         .catalogue()
         .public_base(&target.provider.name)

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::domain::price::HiddenOutput;
 
-use super::dialect::{BodyError, CallShape, Dialect, inspect};
+use super::dialect::{BodyError, CallShape, Changes, Dialect, inspect, rewrite};
 use super::provider::{CredentialOwner, EndpointKind, Target, Wanted};
 use super::translate::{self, Pair, WriteTarget};
 use super::{Incoming, Refusal, Route, Worker};
@@ -48,12 +48,26 @@ fn by_model(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepared, Refusa
     let wanted = Wanted {
         model: &shape.model,
         dialect: incoming.dialect,
-        endpoint: EndpointKind::Chat,
+        endpoint: incoming.endpoint,
     };
     let target = worker
         .catalogue_for(incoming.caller.merchant.mode())
         .resolve_model(worker.prices(), wanted)
         .map_err(Refusal::Resolve)?;
+    if target.endpoint.is_free() {
+        let model = target.model.as_deref().filter(|model| *model != shape.model);
+        let changes = Changes {
+            model,
+            ..Changes::default()
+        };
+        return Ok(Prepared {
+            body: rewrite(&incoming.body, &shape, changes),
+            shape: None,
+            include_usage: false,
+            translation: None,
+            target,
+        });
+    }
     let prepared = Prepared {
         include_usage: shape.include_usage,
         shape: Some(shape),
@@ -79,7 +93,7 @@ fn by_url(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Pr
         .map_err(Refusal::Resolve)?;
     let shape = match target.endpoint {
         EndpointKind::CountTokens | EndpointKind::Models | EndpointKind::Opaque => None,
-        EndpointKind::Chat | EndpointKind::Embeddings => {
+        EndpointKind::Chat | EndpointKind::Completions | EndpointKind::Embeddings => {
             let shape = inspect(target.dialect, &incoming.body).map_err(Refusal::Body)?;
             target.price = target.provider.price(worker.prices(), &shape.model).cloned();
             Some(shape)

@@ -5,6 +5,7 @@
 
 mod answer;
 mod anthropic;
+mod beside;
 mod call;
 mod control;
 mod conversation;
@@ -114,6 +115,12 @@ fn routes(config: &mut web::ServiceConfig) {
                 web::post().to(call::chat_completions),
             )
             .route(&format!("{prefix}/messages"), web::post().to(call::messages))
+            .route(&format!("{prefix}/completions"), web::post().to(beside::completions))
+            .route(&format!("{prefix}/embeddings"), web::post().to(beside::embeddings))
+            .route(
+                &format!("{prefix}/messages/count_tokens"),
+                web::post().to(beside::count_tokens),
+            )
             .route(&format!("{prefix}/models"), web::get().to(models::list))
             .route(&format!("{prefix}/models/{{id}}"), web::get().to(models::one));
     }

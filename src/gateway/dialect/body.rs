@@ -30,7 +30,7 @@ pub fn inspect(dialect: Dialect, body: &[u8]) -> Result<CallShape, BodyError> {
         include_usage: options.include_usage.is_some_and(|value| value.get() == "true"),
         max_tokens: count("max_tokens", fields.max_tokens)?,
         max_completion_tokens: count("max_completion_tokens", fields.max_completion_tokens)?,
-        choice_count: count("n", fields.n)?.unwrap_or(1).max(1),
+        choice_count: fields.choice_count()?,
         service_tier: tier,
         message_count: messages.message_count,
         tool_count: tools.count,
@@ -69,6 +69,10 @@ struct Fields<'a> {
     tools: Option<&'a RawValue>,
     #[serde(default)]
     messages: Option<Messages>,
+    #[serde(borrow, default)]
+    best_of: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    prompt: Option<&'a RawValue>,
     #[serde(borrow, default)]
     audio: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -157,6 +161,23 @@ impl<'a> Fields<'a> {
             ));
         }
         Ok(model.into_owned())
+    }
+
+    /// Answers that are made side by side: `n` or `best_of` for each prompt of the older completions.
+    fn choice_count(&self) -> Result<u64, BodyError> {
+        let most = count("n", self.n)?.max(count("best_of", self.best_of)?);
+        Ok(most.unwrap_or(1).max(1).saturating_mul(self.prompt_count()))
+    }
+
+    /// A list of texts, or of lists of tokens, is as many prompts; a list of tokens is one.
+    fn prompt_count(&self) -> u64 {
+        let Some(list) = self.prompt.and_then(|raw| raw.get().strip_prefix('[')) else {
+            return 1;
+        };
+        let several = list.trim_start().starts_with(['"', '[']);
+        let items: Result<Vec<serde::de::IgnoredAny>, _> =
+            serde_json::from_str(self.prompt.map_or("[]", RawValue::get));
+        items.map_or(1, |items| if several { items.len().max(1) as u64 } else { 1 })
     }
 
     fn stream(&self) -> Result<bool, BodyError> {

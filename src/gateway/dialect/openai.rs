@@ -70,6 +70,9 @@ pub(super) struct Choice<'a> {
     pub(super) index: u32,
     #[serde(default)]
     pub(super) delta: Option<TextBytes>,
+    /// Of the older completions.
+    #[serde(default)]
+    pub(super) text: Option<TextBytes>,
     #[serde(borrow, default)]
     pub(super) finish_reason: Option<Text<'a>>,
 }

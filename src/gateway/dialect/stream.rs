@@ -149,7 +149,7 @@ impl StreamReader {
         let mut text_bytes = 0;
         let mut finishes = false;
         for choice in &choices {
-            text_bytes += choice.delta.map_or(0, |delta| delta.0);
+            text_bytes += choice.delta.map_or(0, |delta| delta.0) + choice.text.map_or(0, |text| text.0);
             finishes |= choice.finish_reason.is_some();
             self.follow(choice.index.into(), choice.finish_reason.is_some());
         }

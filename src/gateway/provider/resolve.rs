@@ -120,6 +120,12 @@ impl Provider {
         book.find(&self.price_tags, &self.price_prefixes, model)
     }
 
+    /// The path of an endpoint behind the base address; empty where the provider has none of the kind.
+    pub fn endpoint_path(&self, kind: EndpointKind) -> &str {
+        let found = self.endpoints.iter().find(|(endpoint, _)| endpoint.kind == kind);
+        found.map_or("", |(endpoint, _)| endpoint.path())
+    }
+
     fn require_credential(&self, subject: &str) -> Result<(), ResolveError> {
         if self.has_credential() {
             return Ok(());

@@ -34,6 +34,8 @@ pub(super) struct File {
 #[serde(rename_all = "snake_case")]
 pub enum EndpointKind {
     Chat,
+    /// OpenAI's older form: a prompt in, a text out.
+    Completions,
     Embeddings,
     /// Free.
     CountTokens,
@@ -48,7 +50,7 @@ impl EndpointKind {
     pub const fn is_free(self) -> bool {
         match self {
             Self::CountTokens | Self::Models => true,
-            Self::Chat | Self::Embeddings | Self::Opaque => false,
+            Self::Chat | Self::Completions | Self::Embeddings | Self::Opaque => false,
         }
     }
 }
@@ -65,6 +67,10 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     pub(super) fn matches(&self, method: &str, path: &str) -> bool {
         self.method == method
             && match self.path.strip_suffix("/*") {

@@ -19,6 +19,7 @@ use crate::domain::ids::{Mode, RequestId};
 use crate::domain::key::RequestShape;
 use crate::engine::random::{self, NoRandomness};
 use crate::gateway::dialect::Dialect;
+use crate::gateway::provider::EndpointKind;
 use crate::gateway::target::{ForwardTarget, OwnParameters};
 use crate::gateway::{Incoming, Route, Worker, serve};
 
@@ -37,6 +38,9 @@ pub fn configure(config: &mut web::ServiceConfig) {
     config
         .service(only("/chat/completions", web::post().to(chat_completions)))
         .service(only("/messages", web::post().to(messages)))
+        .service(only("/messages/count_tokens", web::post().to(count_tokens)))
+        .service(only("/completions", web::post().to(completions)))
+        .service(only("/embeddings", web::post().to(embeddings)))
         .service(only("/models", web::get().to(models::list)))
         .service(only("/models/{model:.+}", web::get().to(models::retrieve)))
         .route("/forward", web::route().to(forward))
@@ -44,26 +48,43 @@ pub fn configure(config: &mut web::ServiceConfig) {
 }
 
 async fn chat_completions(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    unified(&request, payload, Dialect::OpenAi, RequestShape::OpenAi).await
+    unified(&request, payload, EndpointKind::Chat, Dialect::OpenAi).await
+}
+
+async fn completions(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    unified(&request, payload, EndpointKind::Completions, Dialect::OpenAi).await
+}
+
+async fn embeddings(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    unified(&request, payload, EndpointKind::Embeddings, Dialect::OpenAi).await
 }
 
 async fn messages(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    unified(&request, payload, Dialect::Anthropic, RequestShape::Anthropic).await
+    unified(&request, payload, EndpointKind::Chat, Dialect::Anthropic).await
+}
+
+async fn count_tokens(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    unified(&request, payload, EndpointKind::CountTokens, Dialect::Anthropic).await
 }
 
 /// A call whose model says where it goes.
 async fn unified(
     request: &HttpRequest,
     payload: web::Payload,
+    endpoint: EndpointKind,
     dialect: Dialect,
-    required_shape: RequestShape,
 ) -> HttpResponse {
+    let required_shape = match dialect {
+        Dialect::OpenAi => RequestShape::OpenAi,
+        Dialect::Anthropic => RequestShape::Anthropic,
+    };
     match OwnParameters::read(request.query_string()) {
         Ok(own) => {
             let call = Arrival {
                 dialect,
                 required_shape: Some(required_shape),
                 route: Route::Model,
+                endpoint,
                 own,
             };
             answer(request, payload, call).await
@@ -96,6 +117,7 @@ async fn forward(request: HttpRequest, payload: web::Payload) -> HttpResponse {
                     dialect,
                     required_shape: None,
                     route: Route::Url(target.url),
+                    endpoint: EndpointKind::Opaque,
                     own: target.own,
                 },
             )
@@ -115,6 +137,7 @@ struct Arrival {
     dialect: Dialect,
     required_shape: Option<RequestShape>,
     route: Route,
+    endpoint: EndpointKind,
     own: OwnParameters,
 }
 
@@ -166,6 +189,7 @@ async fn pass(
         dialect,
         required_shape: arrival.required_shape,
         route: arrival.route,
+        endpoint: arrival.endpoint,
         method: request.method().clone(),
         headers: request.headers(),
         body,

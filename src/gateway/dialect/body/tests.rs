@@ -248,6 +248,20 @@ proptest::proptest! {
 }
 
 #[test]
+fn every_prompt_of_the_older_completions_makes_its_own_answers() {
+    let table = [
+        (r#"{"model":"m","prompt":"one"}"#, 1),
+        (r#"{"model":"m","prompt":[" one","two"],"n":2}"#, 4),
+        (r#"{"model":"m","prompt":[[1,2],[3]],"n":2,"best_of":5}"#, 10),
+        (r#"{"model":"m","prompt":[ 1, 2, 3 ],"best_of":3}"#, 3),
+        (r#"{"model":"m","prompt":[]}"#, 1),
+    ];
+    for (body, expected) in table {
+        assert_eq!(openai(body).choice_count, expected, "{body}");
+    }
+}
+
+#[test]
 fn knows_whether_a_call_lets_its_model_think() {
     let table = [
         (Dialect::Anthropic, r#"{"model":"m"}"#, false),
