@@ -44,6 +44,13 @@ fn the_anthropic_sdk_works_with_a_spend_key() {
     check_books(house);
 }
 
+#[test]
+fn the_official_sdks_work_on_each_others_models() {
+    let house = House::new();
+    Script::new("translated.mjs", &house).run();
+    check_books(house);
+}
+
 /// Both scripts, so that one's failure does not hide the other's.
 fn run_lava_scripts(package: &str) {
     let house = House::new();

@@ -20,6 +20,7 @@ use super::ledger::{Ledger, OpenEntry, Outcome};
 use super::refusal::Refusal;
 use super::request::{Call, Delivery};
 use super::stream::{AnswerStream, CutOff, HANG, Script};
+use super::tools::ToolCalls;
 use super::{anthropic, openai};
 
 /// The credential that no provider takes.
@@ -70,6 +71,7 @@ struct Incoming {
 /// What is to be answered, decided before any waiting.
 enum Plan {
     Fault(Fault),
+    Tools(ToolCalls),
     Answer { answer: Answer, delivery: Delivery },
 }
 
@@ -91,6 +93,7 @@ async fn answer(incoming: Incoming) -> HttpResponse {
     }
     match plan {
         Plan::Fault(fault) => fault.respond(dialect),
+        Plan::Tools(calls) => calls.respond(&mut entry),
         Plan::Answer { answer, delivery } => match delivery {
             Delivery::Whole => whole(dialect, &answer, entry, &directives),
             Delivery::Streamed { usage } => match dialect {
@@ -134,6 +137,9 @@ fn plan(incoming: &Incoming, entry: &mut OpenEntry) -> Result<(Directives, Plan)
     let answer = Answer::decide(&call, &directives, body);
     entry.id = dialect.id(answer.id);
     book_input(entry, dialect, &call, &directives);
+    if let Some(calls) = ToolCalls::plan(dialect, &directives.tools, text, call.input_tokens) {
+        return Ok((directives, Plan::Tools(calls)));
+    }
     Ok((
         directives,
         Plan::Answer {

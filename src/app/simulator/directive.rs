@@ -3,6 +3,8 @@
 //! one overrides an earlier one. An unknown key or an unreadable value is refused, so that a misspelt test fails
 //! instead of passing for the wrong reason.
 
+use super::tools::{Wanted, from_hexadecimal};
+
 /// The header that carries directives when the simulator is called directly.
 pub(super) const HEADER: &str = "x-sim";
 
@@ -25,6 +27,7 @@ pub(super) struct Directives {
     pub fault: Option<Fault>,
     pub fail_times: Option<u64>,
     pub tag: Option<Box<str>>,
+    pub tools: Wanted,
 }
 
 /// Waiting that was asked for.
@@ -139,6 +142,9 @@ impl Directives {
             "utf8" => self.vocabulary = switch(value, Vocabulary::Plain, Vocabulary::MultiByte)?,
             "fail_times" => self.fail_times = Some(value.parse().ok()?),
             "tag" => self.tag = Some(value.into()),
+            "call_tool" => self.tools.name = Some(value.into()),
+            "call_tools" => self.tools.count = Some(value.parse().ok()?),
+            "tool_input" => self.tools.input = Some(from_hexadecimal(value)?),
             "status" => {
                 let status = value.parse().ok().filter(|status| (400..600).contains(status))?;
                 self.fault = Some(Fault::Status(status));

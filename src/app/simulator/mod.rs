@@ -21,6 +21,7 @@ mod stream;
 mod tests;
 mod text;
 mod tls;
+mod tools;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
