@@ -230,7 +230,7 @@ mod tests {
         let read = read(
             "x [[sim delay_ms=1 chunk_ms=2 cut_after=3 hang_after=4 split=5 output_tokens=6 ignore_cap=1 utf8=1 \
              usage=huge usage_input=-7 usage_output=8 cached_tokens=9 cache_write_tokens=10 reasoning_tokens=11 \
-             status=529 fail_times=12 tag=a-b]] y",
+             status=529 fail_times=12 tag=a-b call_tool=f call_tools=2 tool_input=7b7d]] y",
         );
         let expected = Directives {
             timing: Timing {
@@ -256,6 +256,11 @@ mod tests {
             fault: Some(Fault::Status(529)),
             fail_times: Some(12),
             tag: Some("a-b".into()),
+            tools: Wanted {
+                name: Some("f".into()),
+                input: Some("{}".to_owned()),
+                count: Some(2),
+            },
         };
         assert_eq!(read, expected);
     }
@@ -275,6 +280,9 @@ mod tests {
             "status=200",
             "split=0",
             "html=yes",
+            "tool_input=7",
+            "call_tools=x",
+            "empty=99",
             "usage=none",
             "tag",
         ] {
