@@ -68,7 +68,7 @@ pub struct Served {
     /// The output cap that was set because the call had none.
     pub output_cap: Option<u64>,
     /// Members of the call that the provider has no word for, and that were dropped.
-    pub dropped: Vec<String>,
+    pub dropped: Option<String>,
     pub provider: Arc<str>,
     pub simulated: bool,
     /// Kept until the client has the whole answer.

@@ -252,22 +252,14 @@ async fn send(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result
         ..
     } = prepared;
     let streaming = shape.as_ref().is_some_and(|shape| shape.stream);
-    let dropped = translation
-        .as_ref()
-        .map_or_else(Vec::new, |translation| translation.dropped.clone());
     let options = worker.options();
-    let first_byte_ms = if streaming {
-        options.first_byte_timeout_ms
-    } else {
-        options.answer_timeout_ms
-    };
+    let dropped = translation.as_ref().and_then(|translation| translation.dropped.clone());
     let errand = pump::Errand {
         dialect: target.dialect,
         streaming,
-        usage_frames: if include_usage || target.dialect == Dialect::Anthropic {
-            UsageFrames::Pass
-        } else {
-            UsageFrames::Hide
+        usage_frames: match target.dialect {
+            Dialect::OpenAi if !include_usage => UsageFrames::Hide,
+            Dialect::OpenAi | Dialect::Anthropic => UsageFrames::Pass,
         },
         reads_usage: shape.is_some(),
         top_up: quote.top_up,
@@ -280,7 +272,11 @@ async fn send(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result
             method: incoming.method,
             url: target.url,
             body: quote.body,
-            first_byte_timeout: Duration::from_millis(first_byte_ms),
+            first_byte_timeout: Duration::from_millis(if streaming {
+                options.first_byte_timeout_ms
+            } else {
+                options.answer_timeout_ms
+            }),
         },
         translation,
         call,

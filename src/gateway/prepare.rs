@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use crate::domain::price::HiddenOutput;
 
-use super::dialect::{BodyError, CallShape, Changes, Dialect, inspect, rewrite};
+use super::dialect::{BodyError, CallShape, Changes, inspect, rewrite};
 use super::provider::{CredentialOwner, EndpointKind, Target, Wanted};
-use super::translate::{self, Pair, WriteTarget};
+use super::translate::{self, Failure, Naming, Pair, StreamTranslator, WriteTarget, WriterOptions};
 use super::{Incoming, Refusal, Route, Worker};
 
 /// A call that is ready to be quoted.
@@ -26,13 +26,49 @@ pub(super) struct Prepared {
 /// How the answer gets back into the client's dialect.
 #[derive(Clone, Debug)]
 pub struct Translation {
-    pub pair: Pair,
+    pair: Pair,
     /// The client asked for the usage chunk (OpenAI's dialect).
-    pub include_usage: bool,
+    include_usage: bool,
     /// The model's name at the provider.
-    pub model: String,
-    /// Names of members that were dropped because the provider has no word for them.
-    pub dropped: Vec<String>,
+    model: String,
+    /// Our id of the call, for an answer that has none.
+    request_id: String,
+    /// Unix seconds, for a dialect that tells them (OpenAI's).
+    created_s: u64,
+    /// The names of what was dropped because the provider has no word for it, as a header says it.
+    pub(super) dropped: Option<String>,
+}
+
+impl Translation {
+    /// A translator for a stream.
+    pub(super) fn stream(&self) -> StreamTranslator {
+        let options = WriterOptions {
+            include_usage: self.include_usage,
+            created_s: self.created_s,
+            model: self.model.clone(),
+        };
+        StreamTranslator::new(self.pair, options).with_id(self.request_id.clone())
+    }
+
+    /// A whole answer in the client's words; `None` for one that cannot be read.
+    pub(super) fn answer(&self, body: &[u8]) -> Option<Bytes> {
+        let naming = Naming {
+            id: &self.request_id,
+            model: &self.model,
+            created_s: self.created_s,
+        };
+        translate::named_answer(self.pair, body, naming)
+    }
+
+    /// A provider's error in the client's words.
+    pub(super) fn error(&self, status: u16, body: &[u8]) -> Bytes {
+        let failure = Failure {
+            status,
+            body,
+            request_id: Some(&self.request_id),
+        };
+        translate::error(self.pair, failure)
+    }
 }
 
 /// Reads what the call asks for, finds out where it goes, and translates it where it must be.
@@ -78,7 +114,7 @@ fn by_model(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepared, Refusa
     if prepared.target.dialect == incoming.dialect {
         return Ok(prepared);
     }
-    translated(worker, incoming.dialect, prepared)
+    translated(worker, incoming, prepared)
 }
 
 fn by_url(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Prepared, Refusal> {
@@ -109,10 +145,10 @@ fn by_url(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Pr
 }
 
 /// The same call in the provider's dialect.
-fn translated(worker: &Worker, client: Dialect, prepared: Prepared) -> Result<Prepared, Refusal> {
+fn translated(worker: &Worker, incoming: &Incoming<'_>, prepared: Prepared) -> Result<Prepared, Refusal> {
     let target = &prepared.target;
     let pair = Pair {
-        client,
+        client: incoming.dialect,
         provider: target.dialect,
     };
     let price = target.price.as_deref();
@@ -136,7 +172,9 @@ fn translated(worker: &Worker, client: Dialect, prepared: Prepared) -> Result<Pr
         pair,
         include_usage: prepared.include_usage,
         model: model.to_owned(),
-        dropped: written.warnings.names().to_vec(),
+        request_id: incoming.id.to_string(),
+        created_s: u64::try_from(worker.clock().now().wall_s()).unwrap_or(0),
+        dropped: Some(written.warnings.header()).filter(|names| !names.is_empty()),
     };
     Ok(Prepared {
         shape: Some(shape),

@@ -19,7 +19,7 @@ use super::open_call::{Costs, Ending, OpenCall};
 use super::prepare::Translation;
 use super::quote::TopUp;
 use super::upstream::{Outgoing, RawAnswer, UpstreamFailure, is_redirect};
-use super::{Refusal, Worker, stream, translate};
+use super::{Refusal, Worker, stream};
 
 /// A whole answer above this is cut; no provider sends one in practice.
 const ANSWER_LIMIT_BYTES: usize = 256 << 20;
@@ -102,7 +102,7 @@ fn refuse(errand: Box<Errand>, refusal: Refusal, status: u16) -> Refusal {
 
 /// Carries an answer that does not stream.
 async fn whole(worker: &Worker, errand: Box<Errand>, answer: RawAnswer) -> Result<Reply, Refusal> {
-    let (status, headers) = (answer.status(), client_headers(&answer));
+    let (status, mut headers) = (answer.status(), client_headers(&answer));
     // The client library takes a connection that closes early for the end of the answer.
     let promised: Option<u64> = text_header(&answer, CONTENT_LENGTH).and_then(|length| length.parse().ok());
     let patience = Duration::from_millis(worker.options().answer_timeout_ms);
@@ -133,9 +133,13 @@ async fn whole(worker: &Worker, errand: Box<Errand>, answer: RawAnswer) -> Resul
     if written.durable().await.is_err() {
         tracing::error!("the journal was closed under a running call");
     }
-    let (headers, body) = match &errand.translation {
-        Some(translation) => in_clients_words(worker, translation, Spoken { status, headers, body })?,
-        None => (headers, body),
+    let body = match &errand.translation {
+        Some(translation) => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.remove(CONTENT_ENCODING);
+            in_clients_words(translation, status, &body)?
+        }
+        None => body,
     };
     Ok(Reply {
         status,
@@ -144,34 +148,15 @@ async fn whole(worker: &Worker, errand: Box<Errand>, answer: RawAnswer) -> Resul
     })
 }
 
-/// What the provider said.
-struct Spoken {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-/// The answer in the client's dialect. One that cannot be read has been billed and is not shown.
-fn in_clients_words(worker: &Worker, translation: &Translation, spoken: Spoken) -> Result<(HeaderMap, Bytes), Refusal> {
-    let Spoken {
-        status,
-        mut headers,
-        body,
-    } = spoken;
-    let said = if status.is_success() {
-        let created_s = u64::try_from(worker.clock().now().wall_s()).unwrap_or(0);
-        translate::answer(translation.pair, &body, created_s).ok_or(Refusal::Upstream(UpstreamFailure::Broken))?
+/// An answer in the client's dialect. One that cannot be read has been billed and is not shown.
+fn in_clients_words(translation: &Translation, status: StatusCode, body: &[u8]) -> Result<Bytes, Refusal> {
+    if status.is_success() {
+        translation
+            .answer(body)
+            .ok_or(Refusal::Upstream(UpstreamFailure::Broken))
     } else {
-        let failure = translate::Failure {
-            status: status.as_u16(),
-            body: &body,
-            request_id: None,
-        };
-        translate::error(translation.pair, failure)
-    };
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.remove(CONTENT_ENCODING);
-    Ok((headers, said))
+        Ok(translation.error(status.as_u16(), body))
+    }
 }
 
 fn ending_of(worker: &Worker, errand: &Errand, status: StatusCode, body: &[u8]) -> Ending {

@@ -26,7 +26,7 @@ use super::prepare::Translation;
 use super::pump::{Errand, Reply, ReplyBody, client_headers};
 use super::quote::TopUp;
 use super::sse::SseSplitter;
-use super::translate::{StreamTranslator, WriterOptions};
+use super::translate::StreamTranslator;
 use super::upstream::RawAnswer;
 use super::worker::Running;
 use passing::Passing;
@@ -107,10 +107,7 @@ impl StreamPump {
         let revocation = errand.revocation.clone();
         Self {
             reader: StreamReader::new(errand.dialect, errand.usage_frames),
-            translator: errand
-                .translation
-                .as_ref()
-                .map(|translation| translator(&worker, translation)),
+            translator: errand.translation.as_ref().map(Translation::stream),
             deadline: now + Duration::from_millis(worker.options().stream_timeout_ms),
             covered: errand.call.held().unwrap_or(Money::MAX),
             worker,
@@ -382,15 +379,6 @@ impl StreamPump {
             read_out(&worker, answer);
         }
     }
-}
-
-fn translator(worker: &Worker, translation: &Translation) -> StreamTranslator {
-    let options = WriterOptions {
-        include_usage: translation.include_usage,
-        created_s: u64::try_from(worker.clock().now().wall_s()).unwrap_or(0),
-        model: translation.model.clone(),
-    };
-    StreamTranslator::new(translation.pair, options)
 }
 
 /// Reads the few bytes after a stream's last frame, so that the connection can serve again.

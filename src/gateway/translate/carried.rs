@@ -60,8 +60,12 @@ pub fn details<'a>(thinking: impl IntoIterator<Item = &'a Thinking>) -> Vec<Json
     thinking.into_iter().filter_map(detail).collect()
 }
 
-/// Reads one of `reasoning_details`; `None` for a kind that proves nothing.
+/// Reads one of `reasoning_details`; `None` for a kind that proves nothing, or proves it to another provider only.
 pub fn thinking_of(detail: &str) -> Option<Thinking> {
+    let origin: Origin = serde_json::from_str(detail).ok()?;
+    if origin.format.is_some_and(|format| !format.starts_with("anthropic")) {
+        return None;
+    }
     serde_json::from_str::<Detail>(detail).ok().and_then(Detail::thinking)
 }
 
@@ -73,6 +77,13 @@ fn detail(thinking: &Thinking) -> Option<Json<'_>> {
         }),
         Thinking::Hidden { data } => Some(Object::typed("reasoning.encrypted").with("data", data).into()),
     }
+}
+
+/// Some imitators name the provider whose detail it is; ours name none.
+#[derive(Deserialize)]
+struct Origin {
+    #[serde(default)]
+    format: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -136,5 +147,22 @@ mod tests {
             signature: None,
         };
         assert_eq!(carried.pack("call_1"), "call_1");
+    }
+
+    #[test]
+    fn a_detail_of_another_provider_is_passed_over() {
+        let encrypted = |format: &str| format!(r#"{{"type":"reasoning.encrypted","data":"x"{format}}}"#);
+        let hidden = Some(Thinking::Hidden { data: "x".to_owned() });
+        let table = [
+            ("", hidden.clone()),
+            (r#","format":null"#, hidden.clone()),
+            (r#","format":"anthropic-claude-v1""#, hidden),
+            (r#","format":"openai-responses-v1""#, None),
+        ];
+        for (format, expected) in table {
+            assert_eq!(thinking_of(&encrypted(format)), expected, "{format}");
+        }
+        assert_eq!(thinking_of(r#"{"type":"reasoning.summary","summary":"x"}"#), None);
+        assert_eq!(thinking_of("7"), None);
     }
 }

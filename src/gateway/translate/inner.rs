@@ -279,11 +279,35 @@ pub struct Untranslatable {
     pub message: String,
 }
 
+/// The most members that are named as dropped; a body with more is hardly one of a client's library.
+pub const NAMES_MAX: usize = 64;
+
+/// The longest name that is told (bytes).
+const NAME_MAX: usize = 64;
+
+/// Adds a name to a list of what was dropped, once. Names end in a header and may come from the caller, so one that is
+/// not a plain word is only counted as `unknown`.
+pub fn note(names: &mut Vec<String>, name: String) {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let is_word = !name.is_empty() && name.len() <= NAME_MAX && name.bytes().all(plain);
+    let name = if is_word { name } else { "unknown".to_owned() };
+    if names.len() < NAMES_MAX && !names.contains(&name) {
+        names.push(name);
+    }
+}
+
+/// The longest message of a refusal: it may quote the caller (characters).
+const MESSAGE_MAX: usize = 300;
+
 impl Untranslatable {
     pub fn new(param: impl Into<String>, message: impl Into<String>) -> Self {
+        let mut message = message.into();
+        if let Some((end, _)) = message.char_indices().nth(MESSAGE_MAX) {
+            message.truncate(end);
+        }
         Self {
             param: param.into(),
-            message: message.into(),
+            message,
         }
     }
 }
@@ -299,10 +323,7 @@ impl Request {
 
     /// Notes a member that is left out, once.
     pub fn leave_out(&mut self, member: impl Into<String>) {
-        let member = member.into();
-        if !self.left_out.contains(&member) {
-            self.left_out.push(member);
-        }
+        note(&mut self.left_out, member.into());
     }
 }
 

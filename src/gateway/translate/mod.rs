@@ -4,6 +4,7 @@
 //! harmless. The gateway calls it when client and provider speak different dialects; it fails closed.
 
 mod anthropic;
+mod arguments;
 mod carried;
 mod effort;
 pub mod inner;
@@ -16,7 +17,7 @@ mod stream;
 use bytes::Bytes;
 
 use super::dialect::{Dialect, ErrorDetail, OutputCapField, error_body};
-use inner::{Answer, Request};
+use inner::{Answer, Request, note};
 use stream::{ReadEvents, WriteEvents};
 
 pub use inner::Untranslatable;
@@ -51,15 +52,17 @@ pub struct Warnings(Vec<String>);
 impl Warnings {
     /// Notes a member, once.
     pub fn add(&mut self, member: impl Into<String>) {
-        let member = member.into();
-        if !self.0.contains(&member) {
-            self.0.push(member);
-        }
+        note(&mut self.0, member.into());
     }
 
-    /// The names, in the order in which they were dropped.
+    /// The names, in the order in which they were dropped: plain words, fit for a header.
     pub fn names(&self) -> &[String] {
         &self.0
+    }
+
+    /// The names as the value of a header.
+    pub fn header(&self) -> String {
+        self.0.join(", ")
     }
 }
 
@@ -86,6 +89,15 @@ pub struct Failure<'a> {
     pub request_id: Option<&'a str>,
 }
 
+/// What an answer is called where its provider does not say (Bedrock tells neither id nor model).
+#[derive(Clone, Copy, Debug)]
+pub struct Naming<'a> {
+    pub id: &'a str,
+    pub model: &'a str,
+    /// Unix seconds.
+    pub created_s: u64,
+}
+
 /// Everything that one dialect can do.
 struct Table {
     read_request: fn(&[u8]) -> Result<Request, Untranslatable>,
@@ -106,7 +118,18 @@ const fn table(dialect: Dialect) -> &'static Table {
 
 /// The client's request in the provider's dialect, with the names of what was dropped.
 pub fn request(pair: Pair, body: &[u8], target: &WriteTarget<'_>) -> Result<Translated, Untranslatable> {
+    let request = (table(pair.client).read_request)(body)?;
+    written(pair, request, target)
+}
+
+/// The same for a call that streams because its URL says so (Google, Bedrock).
+pub fn streaming_request(pair: Pair, body: &[u8], target: &WriteTarget<'_>) -> Result<Translated, Untranslatable> {
     let mut request = (table(pair.client).read_request)(body)?;
+    request.stream = true;
+    written(pair, request, target)
+}
+
+fn written(pair: Pair, mut request: Request, target: &WriteTarget<'_>) -> Result<Translated, Untranslatable> {
     let mut warnings = Warnings(std::mem::take(&mut request.left_out));
     let body = (table(pair.provider).write_request)(&request, target, &mut warnings)?;
     Ok(Translated {
@@ -118,8 +141,23 @@ pub fn request(pair: Pair, body: &[u8], target: &WriteTarget<'_>) -> Result<Tran
 /// The provider's whole answer in the client's dialect; `None` for one that is not of the provider's dialect.
 /// `created_s` is the Unix time that OpenAI's dialect tells.
 pub fn answer(pair: Pair, body: &[u8], created_s: u64) -> Option<Bytes> {
-    let answer = (table(pair.provider).read_answer)(body)?;
-    Some((table(pair.client).write_answer)(&answer, created_s).into())
+    let naming = Naming {
+        id: "",
+        model: "",
+        created_s,
+    };
+    named_answer(pair, body, naming)
+}
+
+/// The same with names for an answer that tells none.
+pub fn named_answer(pair: Pair, body: &[u8], naming: Naming<'_>) -> Option<Bytes> {
+    let mut answer = (table(pair.provider).read_answer)(body)?;
+    for (name, fallback) in [(&mut answer.id, naming.id), (&mut answer.model, naming.model)] {
+        if name.is_empty() {
+            fallback.clone_into(name);
+        }
+    }
+    Some((table(pair.client).write_answer)(&answer, naming.created_s).into())
 }
 
 /// The provider's error in the client's shape, with the provider's status, word and message. A body that cannot be

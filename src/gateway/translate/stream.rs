@@ -39,6 +39,9 @@ pub struct StreamTranslator {
     reader: Box<dyn ReadEvents>,
     writer: Box<dyn WriteEvents>,
     events: Vec<Event>,
+    /// What the answer is called where the provider does not say.
+    id: String,
+    begun: bool,
     ended: bool,
 }
 
@@ -57,14 +60,31 @@ impl StreamTranslator {
             reader: (table(pair.provider).reader)(),
             writer: (table(pair.client).writer)(options),
             events: Vec::new(),
+            id: String::new(),
+            begun: false,
             ended: false,
         }
     }
 
+    /// Names the answer of a provider that gives it no id.
+    #[must_use]
+    pub fn with_id(mut self, id: impl Into<String>) -> Self {
+        self.id = id.into();
+        self
+    }
+
     /// What a provider's frame is in the client's dialect; nothing for comments, pings and frames after the end.
     pub fn push(&mut self, frame: &Frame) -> Bytes {
-        if let Some(data) = frame.fields().data {
-            self.reader.push(&data, &mut self.events);
+        match frame.fields().data {
+            Some(data) => self.push_data(&data),
+            None => Bytes::new(),
+        }
+    }
+
+    /// The same for the data alone, or for one message of a binary framing (Bedrock).
+    pub fn push_data(&mut self, data: &[u8]) -> Bytes {
+        if !self.ended {
+            self.reader.push(data, &mut self.events);
         }
         self.write()
     }
@@ -72,6 +92,13 @@ impl StreamTranslator {
     /// We end the stream at a limit: everything is closed, the reason is the output cap, then usage, then the last
     /// frame. What the provider sends afterwards is not translated any more.
     pub fn stop(&mut self, usage: &Usage) -> Bytes {
+        if !self.begun && !self.id.is_empty() {
+            self.events.push(Event::Begin {
+                id: String::new(),
+                model: String::new(),
+                usage: Some(*usage),
+            });
+        }
         let events = [Event::Stop(Stop::OutputCap), Event::Usage(*usage), Event::End];
         self.events.extend(events);
         self.write()
@@ -92,9 +119,15 @@ impl StreamTranslator {
 
     fn write(&mut self) -> Bytes {
         let mut out = BytesMut::new();
-        for event in self.events.drain(..) {
+        for mut event in self.events.drain(..) {
             if self.ended {
                 break;
+            }
+            if let Event::Begin { id, .. } = &mut event {
+                self.begun = true;
+                if id.is_empty() {
+                    id.clone_from(&self.id);
+                }
             }
             self.writer.push(&event, &mut out);
             self.ended = matches!(event, Event::End | Event::Error { .. });

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::inner::NAMES_MAX;
 use super::*;
 use crate::domain::usage::Usage;
 use crate::gateway::sse::{Frame, SseSplitter};
@@ -178,4 +179,46 @@ fn an_answer_that_is_not_of_the_providers_dialect_is_none() {
 fn a_body_with_two_members_of_one_name_is_refused() {
     let twice = br#"{"model":"m","messages":[],"messages":[{"role":"user","content":"x"}]}"#;
     assert!(request(TO_ANTHROPIC, twice, &target("m")).is_err());
+}
+
+#[test]
+fn an_answer_without_a_name_gets_the_one_that_is_given() {
+    let naming = Naming {
+        id: "req_1",
+        model: "asked",
+        created_s: CREATED_S,
+    };
+    let table = [
+        (
+            TO_OPENAI,
+            r#"{"choices":[{"message":{"content":"a"}}]}"#,
+            "req_1",
+            "asked",
+        ),
+        (TO_ANTHROPIC, r#"{"id":"msg_1","model":"m","content":[]}"#, "msg_1", "m"),
+    ];
+    for (pair, body, id, model) in table {
+        let told: Value = serde_json::from_slice(&named_answer(pair, body.as_bytes(), naming).unwrap()).unwrap();
+        assert_eq!((&told["id"], &told["model"]), (&json!(id), &json!(model)));
+    }
+    let unnamed = frame_of(&json!({"choices": [{"index": 0, "delta": {"content": "a"}}]}));
+    let out = data_of(
+        &StreamTranslator::new(TO_OPENAI, options())
+            .with_id("req_1")
+            .push(&unnamed),
+    );
+    assert_eq!(out[0]["message"]["id"], "req_1");
+    let stopped = StreamTranslator::new(TO_ANTHROPIC, options())
+        .with_id("req_1")
+        .stop(&Usage::default());
+    assert_eq!(data_of(&stopped)[0]["id"], "req_1");
+}
+
+#[test]
+fn a_call_that_streams_by_its_url_streams_in_its_body_too() {
+    let body = json!({"model": "m", "messages": []}).to_string();
+    let out = streaming_request(TO_ANTHROPIC, body.as_bytes(), &target("m"))
+        .unwrap()
+        .body;
+    assert_eq!(serde_json::from_slice::<Value>(&out).unwrap()["stream"], true);
 }

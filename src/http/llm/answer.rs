@@ -35,8 +35,8 @@ pub fn served(served: Served, wishes: Wishes) -> HttpResponse {
     if let Some(cap) = served.output_cap {
         response.insert_header(("x-lava-output-cap", cap));
     }
-    if !served.dropped.is_empty() {
-        response.insert_header(("x-lava-dropped", served.dropped.join(", ")));
+    if let Some(dropped) = &served.dropped {
+        response.insert_header(("x-lava-dropped", dropped.as_str()));
     }
     for header in served
         .rate

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::blocks::arguments;
 use crate::domain::usage::Usage;
 use crate::gateway::dialect::{AnthropicCounts, AnthropicUsage};
+use crate::gateway::translate::arguments;
 use crate::gateway::translate::carried::Carried;
 use crate::gateway::translate::inner::{Answer, Content, Part, Stop, Thinking, ToolCall};
 use crate::gateway::translate::json::{Json, Object};
@@ -116,7 +116,7 @@ fn write_part(part: &Part) -> Option<Json<'_>> {
         Content::ToolCall(call) => Object::typed("tool_use")
             .with("id", call_id(&call.id, call.signature.as_ref()))
             .with("name", &call.name)
-            .with("input", write_input(&call.arguments)),
+            .with("input", arguments::object_or_text(&call.arguments)),
         Content::Image(_) | Content::Document { .. } | Content::Audio { .. } | Content::ToolResult { .. } => {
             return None;
         }
@@ -131,12 +131,6 @@ pub(super) fn call_id(id: &str, signature: Option<&String>) -> String {
         signature: signature.cloned(),
     };
     carried.pack(id)
-}
-
-/// A model may write arguments that are no object (or the cap cuts them off). They must not turn into a call without
-/// arguments, so the client sees the text under a name that no schema has.
-fn write_input(text: &str) -> Json<'_> {
-    arguments(text).unwrap_or_else(|| Object::new().with("malformed_arguments", text).into())
 }
 
 pub(super) fn write_stop(stop: &Stop) -> (&'static str, Option<&str>) {

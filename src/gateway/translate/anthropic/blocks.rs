@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use serde_json::value::RawValue;
 
 use crate::gateway::translate::Warnings;
+use crate::gateway::translate::arguments;
 use crate::gateway::translate::inner::{
     CacheMark, Content, Part, Request, Role, Source, Thinking, ToolCall, Untranslatable,
 };
@@ -126,22 +126,12 @@ fn write_thinking<'a>(thinking: &'a Thinking, warnings: &mut Warnings) -> Option
 }
 
 fn write_call(call: &ToolCall) -> Result<Object<'_>, String> {
-    let input = arguments(&call.arguments).ok_or_else(|| {
+    let input = arguments::object(&call.arguments).ok_or_else(|| {
         let id = &call.id;
         format!("the arguments of the tool call `{id}` are not a JSON object")
     })?;
     let block = Object::typed("tool_use").with("id", tool_id(&call.id));
     Ok(block.with("name", &call.name).with("input", input))
-}
-
-/// The arguments as raw JSON; none at all are an empty object.
-pub(super) fn arguments(text: &str) -> Option<Json<'_>> {
-    let text = text.trim_ascii();
-    if text.is_empty() {
-        return Some(Object::new().into());
-    }
-    let raw: &RawValue = serde_json::from_str(text).ok()?;
-    text.starts_with('{').then(|| raw.into())
 }
 
 /// The API takes letters, digits, `_` and `-` in ids; any other id is written in an alphabet of those.

@@ -32,6 +32,9 @@ pub(super) fn read_messages(members: &mut Members<'_>, request: &mut Request) ->
         };
         let parts = read_content(&mut message, "content", Place::Turn, request)?;
         request.say(role, parts);
+        for name in message.names() {
+            request.leave_out(format!("messages.{name}"));
+        }
     }
     Ok(())
 }
@@ -78,7 +81,7 @@ fn read_block(element: Element<'_>, place: Place, request: &mut Request) -> Resu
         kind => return Err(block.refuse("type", format!("blocks of type `{kind}` have no counterpart"))),
     };
     for name in block.names().filter(|name| !SILENT.contains(name)) {
-        request.leave_out(format!("messages.{name}"));
+        request.leave_out(format!("messages.content.{name}"));
     }
     Ok(Part { content, cache })
 }

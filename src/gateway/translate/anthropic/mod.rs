@@ -7,7 +7,7 @@ mod blocks;
 mod messages;
 mod read_request;
 mod stream;
-mod thinking;
+pub(super) mod thinking;
 mod tools;
 mod write_request;
 

@@ -12,14 +12,14 @@ const BUDGET_MIN: u64 = 1_024;
 
 /// What is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Plan {
+pub(in crate::gateway::translate) enum Plan {
     Off,
     Budget(u64),
     Adaptive(Option<&'static str>),
 }
 
 impl Plan {
-    pub(super) fn thinking(&self) -> Option<Object<'static>> {
+    pub(in crate::gateway::translate) fn thinking(&self) -> Option<Object<'static>> {
         match self {
             Self::Off => None,
             Self::Budget(tokens) => Some(Object::typed("enabled").with("budget_tokens", *tokens)),
@@ -28,7 +28,7 @@ impl Plan {
         }
     }
 
-    pub(super) fn effort(&self) -> Option<&'static str> {
+    pub(in crate::gateway::translate) fn effort(&self) -> Option<&'static str> {
         match self {
             Self::Off | Self::Budget(_) => None,
             Self::Adaptive(effort) => *effort,
@@ -36,7 +36,13 @@ impl Plan {
     }
 }
 
-pub(super) fn plan(request: &Request, model: &str, output_cap: u64, warnings: &mut Warnings) -> Plan {
+/// What is written for what is asked, within the output cap (tokens).
+pub(in crate::gateway::translate) fn plan(
+    request: &Request,
+    model: &str,
+    output_cap: u64,
+    warnings: &mut Warnings,
+) -> Plan {
     let adaptive_only = is_adaptive_only(model);
     let wanted = match &request.reasoning {
         None | Some(Reasoning::Off) => return Plan::Off,
@@ -68,7 +74,7 @@ fn clamp(request: &Request, tokens: u64) -> Plan {
 }
 
 /// Opus 4.7 and everything after it refuse a budget, and any sampling option.
-pub(super) fn is_adaptive_only(model: &str) -> bool {
+pub(in crate::gateway::translate) fn is_adaptive_only(model: &str) -> bool {
     let Some((_, name)) = model.split_once("claude-") else {
         return false;
     };

@@ -13,15 +13,15 @@ pub(super) fn read_messages(members: &mut Members<'_>, request: &mut Request) ->
         match message.required_text("role")?.as_str() {
             "system" | "developer" => read_system(&mut message, request)?,
             "user" => {
-                let parts = read_content(&mut message)?;
+                let parts = read_content(&mut message, request)?;
                 request.say(Role::User, parts);
             }
             "assistant" => {
-                let parts = read_assistant(&mut message)?;
+                let parts = read_assistant(&mut message, request)?;
                 request.say(Role::Assistant, parts);
             }
             "tool" => {
-                let result = read_tool_message(&mut message)?;
+                let result = read_tool_message(&mut message, request)?;
                 request.say(Role::User, vec![result]);
             }
             role => return Err(message.refuse("role", format!("the role `{role}` has no counterpart"))),
@@ -38,12 +38,13 @@ fn read_system(message: &mut Members<'_>, request: &mut Request) -> Result<(), U
         let text = "instructions behind the start of a conversation have no counterpart at this model's provider";
         return Err(message.refuse("role", text));
     }
-    request.system.extend(read_content(message)?);
+    let parts = read_content(message, request)?;
+    request.system.extend(parts);
     Ok(())
 }
 
 /// A message's content: a text, or parts. Empty texts say nothing and are refused elsewhere.
-fn read_content(message: &mut Members<'_>) -> Result<Vec<Part>, Untranslatable> {
+fn read_content(message: &mut Members<'_>, request: &mut Request) -> Result<Vec<Part>, Untranslatable> {
     let path = message.at("content");
     let Some(raw) = message.take("content") else {
         return Ok(Vec::new());
@@ -51,7 +52,7 @@ fn read_content(message: &mut Members<'_>) -> Result<Vec<Part>, Untranslatable> 
     let parts = match kind(raw) {
         Kind::List => elements(raw, &path)?
             .into_iter()
-            .map(read_part)
+            .map(|element| read_part(element, request))
             .collect::<Result<Vec<_>, _>>()?,
         Kind::Text | Kind::Object | Kind::Other => vec![Part::text(string(raw, &path)?)],
     };
@@ -59,7 +60,7 @@ fn read_content(message: &mut Members<'_>) -> Result<Vec<Part>, Untranslatable> 
     Ok(parts.into_iter().filter(said).collect())
 }
 
-fn read_part(element: Element<'_>) -> Result<Part, Untranslatable> {
+fn read_part(element: Element<'_>, request: &mut Request) -> Result<Part, Untranslatable> {
     let mut part = Members::read(element.raw, element.path)?;
     let cache = part.cache_mark()?;
     let content = match part.required_text("type")?.as_str() {
@@ -67,6 +68,9 @@ fn read_part(element: Element<'_>) -> Result<Part, Untranslatable> {
         "refusal" => Content::Refusal(part.required_text("refusal")?),
         "image_url" => {
             let mut image = part.required_object("image_url")?;
+            if image.text("detail")?.is_some_and(|detail| detail != "auto") {
+                request.leave_out("messages.image_url.detail");
+            }
             Content::Image(read_source(&mut image, "url")?)
         }
         "input_audio" => {
@@ -88,6 +92,9 @@ fn read_part(element: Element<'_>) -> Result<Part, Untranslatable> {
         }
         kind => return Err(part.refuse("type", format!("parts of type `{kind}` have no counterpart"))),
     };
+    for name in part.names() {
+        request.leave_out(format!("messages.content.{name}"));
+    }
     Ok(Part { content, cache })
 }
 
@@ -96,16 +103,16 @@ fn read_source(members: &mut Members<'_>, name: &str) -> Result<Source, Untransl
     Source::of_url(&url).ok_or_else(|| members.refuse(name, "this must be a data URL in base64, or an http(s) URL"))
 }
 
-fn read_tool_message(message: &mut Members<'_>) -> Result<Part, Untranslatable> {
+fn read_tool_message(message: &mut Members<'_>, request: &mut Request) -> Result<Part, Untranslatable> {
     let (call_id, _) = Carried::unpack(&message.required_text("tool_call_id")?);
     Ok(Part::of(Content::ToolResult {
         call_id,
-        content: read_content(message)?,
+        content: read_content(message, request)?,
         is_error: false,
     }))
 }
 
-fn read_assistant(message: &mut Members<'_>) -> Result<Vec<Part>, Untranslatable> {
+fn read_assistant(message: &mut Members<'_>, request: &mut Request) -> Result<Vec<Part>, Untranslatable> {
     for name in ["function_call", "audio"] {
         if message.take(name).is_some() {
             return Err(message.refuse(name, format!("`{name}` has no counterpart")));
@@ -113,7 +120,7 @@ fn read_assistant(message: &mut Members<'_>) -> Result<Vec<Part>, Untranslatable
     }
     message.take("annotations");
     let mut thinking = read_thinking(message)?;
-    let mut said = read_content(message)?;
+    let mut said = read_content(message, request)?;
     if let Some(refusal) = message.text("refusal")? {
         said.push(Part::of(Content::Refusal(refusal)));
     }

@@ -11,6 +11,9 @@ use crate::gateway::translate::{Warnings, WriteTarget};
 /// The most stop sequences that the API takes.
 const STOP_SEQUENCES_MAX: usize = 4;
 
+/// The longest `user` that the API takes (characters).
+const USER_MAX: usize = 64;
+
 pub fn write_request(
     request: &Request,
     target: &WriteTarget<'_>,
@@ -32,7 +35,7 @@ pub fn write_request(
             body.put("stream_options", Object::new().with("include_usage", true));
         }
     }
-    body.put_some("user", request.user.as_ref());
+    body.put_some("user", user(request, warnings));
     body.put_some("service_tier", service_tier(request, warnings));
     Ok(body.to_bytes())
 }
@@ -103,6 +106,16 @@ fn reasoning_effort<'a>(request: &'a Request, target: &WriteTarget<'_>, warnings
         return None;
     }
     word
+}
+
+/// A name that is too long would be refused; cut, it would be another's.
+fn user<'a>(request: &'a Request, warnings: &mut Warnings) -> Option<&'a str> {
+    let user = request.user.as_deref()?;
+    if user.chars().count() > USER_MAX {
+        warnings.add(request.words.user);
+        return None;
+    }
+    Some(user)
 }
 
 fn service_tier(request: &Request, warnings: &mut Warnings) -> Option<&'static str> {

@@ -180,6 +180,8 @@ impl EventWriter {
     }
 
     fn stop(&mut self, reason: &'static str, out: &mut BytesMut) {
+        // A call that is cut off must not look like one without arguments.
+        self.open.take_if(|open| matches!(open, Writing::ToolCall { .. }));
         self.end_part(out);
         if !std::mem::replace(&mut self.stopped, true) {
             self.choice(Object::new(), reason.into(), out);
