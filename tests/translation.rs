@@ -170,3 +170,74 @@ fn what_a_provider_has_no_word_for_is_refused_by_name() {
     }
     assert_eq!(house.simulator.ledger()["requests"], 0);
 }
+
+#[test]
+fn a_url_is_translated_by_the_format_that_the_path_names() {
+    let house = House::new();
+    let secret = house.server.client();
+    let mut call = chat_on_claude("output_tokens=4");
+    let addresses = [
+        "api.anthropic.com/v1/messages",
+        "https://api.anthropic.com/v1/messages",
+        "https:/api.anthropic.com/v1/messages",
+        "api.anthropic.com/v1/messages/chat/completions",
+        "https://api.anthropic.com/v1/messages/v1/chat/completions",
+    ];
+    for address in addresses {
+        let answer = secret
+            .post(&format!("/v1/rewrite/openai/{address}"), &call)
+            .expect_status(200);
+        assert_eq!(answer.json()["object"], "chat.completion", "{address}");
+        assert_eq!(
+            house.row(&answer)["endpoint"],
+            "POST https://api.anthropic.com/v1/messages"
+        );
+    }
+    call["model"] = "gpt-4o-mini".into();
+    for address in [
+        "api.openai.com/v1/chat/completions",
+        "api.openai.com/v1/chat/completions/chat/completions",
+    ] {
+        let answer = secret
+            .post(&format!("/v1/rewrite/openai/{address}"), &call)
+            .expect_status(200);
+        assert_eq!(
+            house.row(&answer)["endpoint"],
+            "POST https://api.openai.com/v1/chat/completions"
+        );
+    }
+    let call = message_on_gpt("output_tokens=4");
+    for address in [
+        "api.openai.com/v1/chat/completions",
+        "https://api.openai.com/v1/chat/completions/v1/messages",
+    ] {
+        let answer = secret
+            .post(&format!("/v1/rewrite/anthropic/{address}"), &call)
+            .expect_status(200);
+        assert_eq!(answer.json()["type"], "message", "{address}");
+    }
+    let refused = [
+        ("/v1/rewrite/openai", "forward_url_invalid"),
+        (
+            "/v1/rewrite/cohere/api.openai.com/v1/chat/completions",
+            "invalid_request",
+        ),
+        (
+            "/v1/rewrite/openai/evil.example/v1/chat/completions",
+            "forward_endpoint_not_supported",
+        ),
+        (
+            "/v1/rewrite/openai/127.0.0.1/v1/chat/completions",
+            "forward_url_invalid",
+        ),
+        (
+            "/v1/rewrite/openai/api.openai.com/v1/embeddings",
+            "forward_endpoint_not_supported",
+        ),
+    ];
+    for (path, code) in refused {
+        let answer = secret.post(path, &call);
+        assert_eq!(answer.error_code(), code, "{path}: {}", answer.text());
+    }
+    house.books_agree();
+}

@@ -39,6 +39,8 @@ pub enum Route {
     Model,
     /// The caller named the address.
     Url(Url),
+    /// The caller named the address and speaks the dialect of the route, whatever is spoken there.
+    Rewrite(Url),
 }
 
 /// One call as it came in.

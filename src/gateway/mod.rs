@@ -204,7 +204,7 @@ fn open(worker: &Worker, incoming: &Incoming<'_>, admitted: Admitted<'_>) -> Res
 
 /// The address that clients know, wherever the operator has the call go.
 fn public_url(worker: &Worker, incoming: &Incoming<'_>, target: &Target) -> String {
-    if let Route::Url(url) = &incoming.route {
+    if let Route::Url(url) | Route::Rewrite(url) = &incoming.route {
         return url.to_string();
     }
     let path = target.provider.endpoint_path(target.endpoint);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::domain::price::HiddenOutput;
 
 use super::dialect::{BodyError, CallShape, Changes, inspect, rewrite};
-use super::provider::{CredentialOwner, EndpointKind, Target, Wanted};
+use super::provider::{CredentialOwner, EndpointKind, ResolveError, Target, Wanted};
 use super::translate::{self, Failure, Naming, Pair, StreamTranslator, WriteTarget, WriterOptions};
 use super::{Incoming, Refusal, Route, Worker};
 
@@ -76,6 +76,7 @@ pub(super) fn prepare(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepar
     match &incoming.route {
         Route::Model => by_model(worker, incoming),
         Route::Url(url) => by_url(worker, incoming, url),
+        Route::Rewrite(url) => by_rewrite(worker, incoming, url),
     }
 }
 
@@ -117,16 +118,46 @@ fn by_model(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepared, Refusa
     translated(worker, incoming, prepared)
 }
 
-fn by_url(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Prepared, Refusal> {
+fn resolve_url(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Target, Refusal> {
     let owner = if incoming.caller.provider_key.is_some() {
         CredentialOwner::Caller
     } else {
         CredentialOwner::Operator
     };
-    let mut target = worker
+    worker
         .catalogue_for(incoming.caller.merchant.mode())
         .resolve_url(url, incoming.method.as_str(), owner)
-        .map_err(Refusal::Resolve)?;
+        .map_err(Refusal::Resolve)
+}
+
+/// Only conversations can be translated.
+fn by_rewrite(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Prepared, Refusal> {
+    let mut target = resolve_url(worker, incoming, url)?;
+    if target.endpoint != EndpointKind::Chat {
+        return Err(Refusal::Resolve(ResolveError::EndpointUnknown {
+            method: incoming.method.to_string(),
+            path: url.path().to_owned(),
+            provider: target.provider.name.clone(),
+        }));
+    }
+    let shape = inspect(incoming.dialect, &incoming.body).map_err(Refusal::Body)?;
+    target.price = target.provider.price(worker.prices(), &shape.model).cloned();
+    target.model = Some(shape.model.clone());
+    let prepared = Prepared {
+        include_usage: shape.include_usage,
+        shape: Some(shape),
+        body: incoming.body.clone(),
+        translation: None,
+        target,
+    };
+    if prepared.target.dialect == incoming.dialect {
+        return Ok(prepared);
+    }
+    translated(worker, incoming, prepared)
+}
+
+fn by_url(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Prepared, Refusal> {
+    let mut target = resolve_url(worker, incoming, url)?;
     let shape = match target.endpoint {
         EndpointKind::CountTokens | EndpointKind::Models | EndpointKind::Opaque => None,
         EndpointKind::Chat | EndpointKind::Completions | EndpointKind::Embeddings => {

@@ -16,6 +16,9 @@ use parameters::{Owner, Plus, broken, decode, pieces};
 pub const TARGET_LIMIT_BYTES: usize = 2_048;
 
 const ROUTE: &str = "/v1/forward";
+const REWRITE_ROUTE: &str = "/v1/rewrite";
+/// What official clients append to their base URL, longest first.
+const CLIENT_SUFFIXES: [&str; 4] = ["/v1/chat/completions", "/chat/completions", "/v1/messages", "/messages"];
 const HTTPS_PORT: &str = ":443";
 const NOT_A_HOST: &str = "the target must name a host, with no user, no port but 443 and no address in its place";
 
@@ -33,6 +36,40 @@ pub struct ForwardTarget {
 pub struct TargetError {
     pub param: &'static str,
     pub message: &'static str,
+}
+
+/// A rewritten call's address, and what stood beside it.
+#[derive(Clone, Debug)]
+pub struct RewriteTarget {
+    /// `openai`, `anthropic`, ...: the format that the caller speaks, as he wrote it.
+    pub format: String,
+    /// What the address may be: clients append the path of their own format to it, so the shortest comes first.
+    pub urls: Vec<Url>,
+    pub own: OwnParameters,
+}
+
+impl RewriteTarget {
+    /// Reads the raw path and query of a request to `/v1/rewrite/{format}/{address}`.
+    pub fn parse(path: &str, query: &str) -> Result<Self, TargetError> {
+        let behind = path.strip_prefix(REWRITE_ROUTE).unwrap_or(path).trim_start_matches('/');
+        let (format, address) = behind
+            .split_once('/')
+            .ok_or_else(|| refused("the path must be /v1/rewrite/{format}/{provider URL}"))?;
+        let whole = ForwardTarget::build(check(&target_in_path(address, |_| None)?)?, Parameters::read(query)?)?;
+        let shorter = |suffix: &&str| {
+            let path = whole.url.path().strip_suffix(*suffix)?;
+            let mut url = whole.url.clone();
+            url.set_path(path);
+            Some(url)
+        };
+        let mut urls: Vec<Url> = CLIENT_SUFFIXES.iter().filter_map(shorter).collect();
+        urls.push(whole.url.clone());
+        Ok(Self {
+            format: format.to_owned(),
+            urls,
+            own: whole.own,
+        })
+    }
 }
 
 impl ForwardTarget {

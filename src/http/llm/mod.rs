@@ -14,13 +14,14 @@ use actix_web::http::header::HeaderMap;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use bytes::Bytes;
+use url::Url;
 
 use crate::domain::ids::{Mode, RequestId};
 use crate::domain::key::RequestShape;
 use crate::engine::random::{self, NoRandomness};
 use crate::gateway::dialect::Dialect;
-use crate::gateway::provider::EndpointKind;
-use crate::gateway::target::{ForwardTarget, OwnParameters};
+use crate::gateway::provider::{CredentialOwner, EndpointKind};
+use crate::gateway::target::{ForwardTarget, OwnParameters, RewriteTarget};
 use crate::gateway::{Incoming, Route, Worker, serve};
 
 use super::address::client_address;
@@ -43,6 +44,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(only("/embeddings", web::post().to(embeddings)))
         .service(only("/models", web::get().to(models::list)))
         .service(only("/models/{model:.+}", web::get().to(models::retrieve)))
+        .service(only("/rewrite/{target:.*}", web::post().to(rewrite)))
         .route("/forward", web::route().to(forward))
         .route("/forward/{target:.*}", web::route().to(forward));
 }
@@ -130,6 +132,45 @@ async fn forward(request: HttpRequest, payload: web::Payload) -> HttpResponse {
             answer::refused(&refusal, dialect, None)
         }
     }
+}
+
+/// A call in the format that the path names, to an address whose own format may be another.
+async fn rewrite(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let Some(worker) = request.app_data::<Worker>() else {
+        return answer::refused(&ApiError::new(ErrorCode::Starting), Dialect::OpenAi, None);
+    };
+    let target = match RewriteTarget::parse(request.uri().path(), request.query_string()) {
+        Ok(target) => target,
+        Err(error) => {
+            let refusal = ApiError::new(ErrorCode::ForwardUrlInvalid)
+                .say(error.message)
+                .param(error.param);
+            return answer::refused(&refusal, Dialect::OpenAi, None);
+        }
+    };
+    let dialect = match target.format.as_str() {
+        "openai" => Dialect::OpenAi,
+        "anthropic" => Dialect::Anthropic,
+        other => {
+            let refusal = ApiError::invalid("format", format!("must be openai or anthropic, not {other:?}"));
+            return answer::refused(&refusal, Dialect::OpenAi, None);
+        }
+    };
+    let is_conversation = |url: &&Url| {
+        let found = worker.catalogue().resolve_url(url, "POST", CredentialOwner::Caller);
+        found.is_ok_and(|found| found.endpoint == EndpointKind::Chat)
+    };
+    let Some(url) = target.urls.iter().find(is_conversation).or(target.urls.last()).cloned() else {
+        return answer::refused(&ApiError::new(ErrorCode::ForwardUrlInvalid), dialect, None);
+    };
+    let call = Arrival {
+        dialect,
+        required_shape: None,
+        route: Route::Rewrite(url),
+        endpoint: EndpointKind::Chat,
+        own: target.own,
+    };
+    answer(&request, payload, call).await
 }
 
 /// What the route says of a call.
