@@ -8,16 +8,18 @@
 //! `domain <- engine <- { storage, gateway } <- http <- app`.
 //!
 //! # The way of one request
-//! `http::llm` finds the caller and reads the body; `gateway::serve` resolves the provider, works out what the call may
-//! cost, asks the key's shard (`engine::spend`) and a prepaid wallet (`engine::accounts`) for a hold, writes OPEN to the
+//! `http::llm` finds the caller and reads the body; `gateway::serve` resolves the provider and translates the body where
+//! that speaks another dialect (`gateway::prepare`, `gateway::translate`), works out what the call may cost, asks the
+//! key's shard (`engine::spend`) and a prepaid wallet (`engine::accounts`) for a hold, writes OPEN to the
 //! journal (`engine::journal`) and hands the call to a pump (`gateway::pump`, `gateway::stream`). The pump outlives the
-//! client, writes SETTLE before the last byte leaves, and ends the hold. `engine::billing_actor` reads behind the
+//! client, whose connection drives it (`gateway::pumps`, `gateway::conduit`), writes SETTLE before the last byte leaves, and ends the hold. `engine::billing_actor` reads behind the
 //! journal and has `storage::writer` put each batch into Postgres in one transaction.
 //!
 //! # To change ... open ...
 //! - how a limit decides: `domain::spend`, `domain::room`; a cycle: `domain::cycle`; the rate limit: `domain::rate`
 //! - what a call may cost: `gateway::quote`; what it did cost: `domain::price`
 //! - how a provider's answers are read: `gateway::dialect`; which providers there are: `config/providers.toml`
+//! - how one dialect becomes another: `gateway::translate`; where calls may go: `gateway::target`, `gateway::egress`
 //! - an error's code or status: `http::error`; an option: `config/default.toml` and `app::config`
 //! - what is stored: `migrations/` and the file of its noun in `storage`
 //!
