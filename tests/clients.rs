@@ -51,6 +51,13 @@ fn the_official_sdks_work_on_each_others_models() {
     check_books(house);
 }
 
+#[test]
+fn openais_sdk_has_its_responses_from_every_model() {
+    let house = House::new();
+    Script::new("responses.mjs", &house).run();
+    check_books(house);
+}
+
 /// Both scripts, so that one's failure does not hide the other's.
 fn run_lava_scripts(package: &str) {
     let house = House::new();

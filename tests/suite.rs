@@ -10,6 +10,7 @@ mod gateway;
 mod limits;
 mod management;
 mod operator;
+mod provider_keys;
 mod storage;
 mod streams;
 mod support;

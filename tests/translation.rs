@@ -241,3 +241,72 @@ fn a_url_is_translated_by_the_format_that_the_path_names() {
     }
     house.books_agree();
 }
+
+#[test]
+fn openais_responses_are_served_by_every_model() {
+    let house = House::new();
+    let (id, key) = house.mint(json!({ "name": "one", "spend_limit": { "amount": "5.00", "cycle": "daily" } }));
+    for model in ["gpt-4o-mini", "claude-haiku-4-5"] {
+        let mut call = json!({
+            "model": model, "instructions": "Be brief.", "input": "Hello [[sim output_tokens=10]]", "max_output_tokens": 64,
+        });
+        let whole = house.caller(&key).post("/v1/responses", &call).expect_status(200);
+        let said = whole.json();
+        assert_eq!(
+            (&said["object"], &said["status"]),
+            (&json!("response"), &json!("completed")),
+            "{said}"
+        );
+        assert_eq!(said["output"][0]["content"][0]["type"], "output_text");
+        assert_eq!(said["usage"]["output_tokens"], 10);
+        assert_eq!(house.row(&whole)["model_usage"]["output_tokens"], 10);
+        call["stream"] = true.into();
+        let data = EventStream::post(house.server.port, "/v1/responses", &key, &call).all_data();
+        assert!(data.first().unwrap().contains("response.created"), "{data:?}");
+        assert!(data.last().unwrap().contains("response.completed"), "{data:?}");
+    }
+    let kept = json!({ "model": "gpt-4o-mini", "input": "x", "previous_response_id": "resp_1" });
+    let refused = house.caller(&key).post("/v1/responses", &kept);
+    assert_eq!(
+        (refused.status, &refused.json()["error"]["param"]),
+        (400, &json!("previous_response_id"))
+    );
+    house.settled(&id);
+    eventually("all are written", || {
+        house.database.number("SELECT COUNT(*) FROM requests") == 4
+    });
+    house.books_agree();
+}
+
+#[test]
+fn googles_clients_are_served_by_every_model() {
+    let house = House::new();
+    let (_, key) = house.mint(json!({ "name": "one" }));
+    let caller = crate::support::http::Client::new(&house.server.url()).with_header("x-goog-api-key", &key);
+    for model in ["gpt-4o-mini", "claude-haiku-4-5"] {
+        let call = json!({ "contents": [{ "role": "user", "parts": [{ "text": "Hello [[sim output_tokens=10]]" }] }] });
+        let path = format!("/v1beta/models/{model}:generateContent");
+        let said = caller.post(&path, &call).expect_status(200).json();
+        assert_eq!(said["candidates"][0]["finishReason"], "STOP", "{said}");
+        assert_eq!(said["candidates"][0]["content"]["role"], "model");
+        assert_eq!(said["usageMetadata"]["candidatesTokenCount"], 10);
+        let path = format!("/v1beta/models/{model}:streamGenerateContent?alt=sse");
+        let headers = [("x-goog-api-key", key.as_str())];
+        let data = EventStream::post_with_headers(house.server.port, &path, &headers, &call).all_data();
+        assert!(data.last().unwrap().contains("STOP"), "{data:?}");
+    }
+    let refused = [
+        ("/v1beta/models/gpt-4o-mini:streamGenerateContent", 400),
+        ("/v1beta/models/gpt-4o-mini:embedContent", 404),
+        ("/v1beta/models/gpt-4o-mini", 404),
+    ];
+    for (path, status) in refused {
+        let answer = caller.post(path, &json!({ "contents": [] }));
+        assert_eq!(answer.status, status, "{path}: {}", answer.text());
+        assert_eq!(answer.json()["error"]["code"], status, "in Google's shape");
+    }
+    eventually("all are written", || {
+        house.database.number("SELECT COUNT(*) FROM requests") == 4
+    });
+    house.books_agree();
+}

@@ -12,8 +12,11 @@ use crate::engine::journal::JournalDirectory;
 use crate::engine::journal::replay::{ReplayError, replay};
 use crate::engine::keyring::Keyring;
 use crate::engine::ports::SinkError;
+use crate::engine::provider_keys::{HeldKey, ProviderKeys};
+use crate::engine::sealing::{SealBroken, SealingKey};
 use crate::storage::embedded::{EmbeddedCluster, EmbeddedError, EmbeddedOptions};
 use crate::storage::lease::{self, Lease, LeaseError};
+use crate::storage::provider_keys::ProviderKeyRow;
 use crate::storage::replica::{self, Replica};
 use crate::storage::writer::PgSink;
 use crate::storage::{Database, StorageError, migrations};
@@ -37,6 +40,8 @@ pub enum BootError {
     #[error(transparent)]
     Seal(#[from] SealError),
     #[error(transparent)]
+    Sealed(#[from] SealBroken),
+    #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
     #[error(transparent)]
     Replay(#[from] ReplayError),
@@ -48,6 +53,8 @@ pub struct Booted {
     pub database: Database,
     pub lease: Lease,
     pub keyring: Keyring,
+    pub provider_keys: ProviderKeys,
+    pub sealing: SealingKey,
     pub replica: Replica,
     pub clock: Clock,
     pub sink: PgSink,
@@ -74,7 +81,7 @@ pub fn boot(config: &Config) -> Result<Booted, BootError> {
     let lease = take_lease(&database)?;
     let journal = lock_journal(data_dir.join("journal")).map_err(unusable)?;
     let mut connection = database.connect_alone()?;
-    let pepper = seal::load(config, &mut connection)?;
+    let (pepper, sealing) = seal::load(config, &mut connection)?;
     let keyring = Keyring::new(pepper);
     let first_key = bootstrap::first_merchant(config, &mut connection, &keyring)?;
     let (sink, last_sequences, replica) = catch_up(&database, &lease, &journal)?;
@@ -84,6 +91,8 @@ pub fn boot(config: &Config) -> Result<Booted, BootError> {
         database,
         lease,
         keyring,
+        provider_keys: open_all(&sealing, &replica.provider_keys)?,
+        sealing,
         replica,
         clock,
         sink,
@@ -91,6 +100,16 @@ pub fn boot(config: &Config) -> Result<Booted, BootError> {
         last_sequences,
         first_key,
     })
+}
+
+/// Opens what merchants stored. One that does not open stops the start: its calls would go to another's account.
+fn open_all(sealing: &SealingKey, stored: &[ProviderKeyRow]) -> Result<ProviderKeys, SealBroken> {
+    let keys = ProviderKeys::default();
+    for row in stored {
+        let key = sealing.open(&ProviderKeyRow::place(row.id), &row.sealed)?;
+        keys.insert(row.merchant_id, &row.provider, HeldKey { id: row.id, key });
+    }
+    Ok(keys)
 }
 
 fn start_cluster(config: &Config) -> Result<Option<EmbeddedCluster>, BootError> {

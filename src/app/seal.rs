@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::credential::Pepper;
 use crate::engine::random::{self, NoRandomness};
+use crate::engine::sealing::SealingKey;
 use crate::storage::{StorageError, merchants};
 
 use super::config::Config;
@@ -49,8 +50,8 @@ pub enum SealError {
     Storage(#[from] StorageError),
 }
 
-/// Reads or makes both files and checks them against the database; returns the pepper.
-pub fn load(config: &Config, connection: &mut PgConnection) -> Result<Pepper, SealError> {
+/// Reads or makes both files and checks them against the database.
+pub fn load(config: &Config, connection: &mut PgConnection) -> Result<(Pepper, SealingKey), SealError> {
     let place = |given: &Path, name: &str| {
         if given.as_os_str().is_empty() {
             config.data.dir.join(name)
@@ -69,9 +70,9 @@ pub fn load(config: &Config, connection: &mut PgConnection) -> Result<Pepper, Se
         path: place(&config.secrets.seal_key_file, "seal-key"),
     };
     let is_new = merchants::is_empty(connection)?;
-    let bytes = pepper.load(connection, is_new)?;
-    seal.load(connection, is_new)?;
-    Ok(Pepper::new(&bytes))
+    let pepper = pepper.load(connection, is_new)?;
+    let seal = seal.load(connection, is_new)?;
+    Ok((Pepper::new(&pepper), SealingKey::new(&seal)))
 }
 
 struct Kept {

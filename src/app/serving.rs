@@ -15,6 +15,8 @@ use crate::engine::clock::Clock;
 use crate::engine::journal::Journal;
 use crate::engine::keyring::{Credential, Keyring};
 use crate::engine::metrics::Metrics;
+use crate::engine::provider_keys::ProviderKeys;
+use crate::engine::sealing::SealingKey;
 use crate::engine::spend::SpendShards;
 use crate::gateway::egress::Trust;
 use crate::gateway::provider::{Catalogue, Demo};
@@ -61,6 +63,7 @@ impl Serving {
             accounts: Accounts::new(workers),
             clock: booted.clock,
             metrics: Arc::new(Metrics::default()),
+            provider_keys: Arc::new(booted.provider_keys),
         };
         let journal = Arc::new(Journal::open(
             booted.journal,
@@ -71,7 +74,7 @@ impl Serving {
         let billing = start_billing(config, &shared, &journal, booted.sink)?;
         let lease = LeaseKeeper::start(booted.lease, booted.database.clone())?;
         let gateway = Arc::new(Gateway::new(gateway_parts(config, simulated, &shared)?));
-        let state = app_state(config, &shared, booted.database, booted.keyring);
+        let state = app_state(config, &shared, (booted.database, booted.keyring, booted.sealing));
         http::operator::prepare(&state)?;
         fill(&state, &booted.replica);
         watch_gauges(&shared, gateway.clone(), &journal);
@@ -113,6 +116,7 @@ pub struct Shared {
     pub accounts: Accounts,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
+    pub provider_keys: Arc<ProviderKeys>,
 }
 
 fn start_billing(config: &Config, shared: &Shared, journal: &Journal, sink: PgSink) -> std::io::Result<BillingActor> {
@@ -128,10 +132,16 @@ fn start_billing(config: &Config, shared: &Shared, journal: &Journal, sink: PgSi
     )
 }
 
-fn app_state(config: &Config, shared: &Shared, database: Database, keyring: Keyring) -> web::Data<AppState> {
+fn app_state(
+    config: &Config,
+    shared: &Shared,
+    (database, keyring, sealing): (Database, Keyring, SealingKey),
+) -> web::Data<AppState> {
     web::Data::new(AppState::new(StateParts {
         database,
         keyring: Arc::new(keyring),
+        provider_keys: shared.provider_keys.clone(),
+        sealing,
         spend: shared.spend.clone(),
         accounts: shared.accounts.clone(),
         clock: shared.clock.clone(),
@@ -183,17 +193,19 @@ fn worker_count(config: &Config) -> usize {
 fn gateway_parts(config: &Config, simulated: Simulated, shared: &Shared) -> Result<GatewayParts, StartError> {
     let prices = file_or(&config.files.prices, SHIPPED_PRICES)?;
     let providers = file_or(&config.files.providers, SHIPPED_PROVIDERS)?;
+    let more_providers = file_or(&config.files.more_providers, "")?;
     let (prices, warnings) = PriceBook::parse(&prices).map_err(|error| StartError::Prices(error.to_string()))?;
     tracing::debug!(count = warnings.len(), "the price book has warnings");
     let demo = match simulated.providers {
         Providers::Real => Demo::Off,
         Providers::Simulated => Demo::Simulated(simulated.address),
     };
-    let load = |demo: Demo| {
+    let load = |demo: Demo| -> Result<Catalogue, StartError> {
         let environment = |name: &str| std::env::var(name).ok();
-        let catalogue = Catalogue::load(&providers, environment, demo);
+        let catalogue = Catalogue::load_with(&providers, &more_providers, environment, demo);
         let catalogue = catalogue.and_then(|catalogue| catalogue.with_forward_hosts(&config.gateway.forward_hosts));
-        catalogue.map_err(|error| StartError::Catalogue(error.to_string()))
+        let catalogue = catalogue.map_err(|error| StartError::Catalogue(error.to_string()))?;
+        Ok(catalogue.with_stored_keys(shared.provider_keys.clone()))
     };
     Ok(GatewayParts {
         options: config.gateway.clone(),

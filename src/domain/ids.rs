@@ -147,6 +147,8 @@ ids! {
     WalletKeyId = "wk_";
     /// What an application calls with.
     SpendKeyId = "spk_";
+    /// A merchant's own credential at a provider.
+    ProviderKeyId = "pvk_";
     /// One row of usage.
     RequestId = "req_";
     /// One movement of a balance that is no request.

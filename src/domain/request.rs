@@ -8,8 +8,12 @@ use super::usage::Usage;
 /// Whose credential the provider was called with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProviderKeyType {
+    /// The operator's: the wallet pays.
     Managed,
+    /// The caller's, sent along with the call.
     Unmanaged,
+    /// The merchant's, stored here.
+    Stored,
 }
 
 /// Where the figures of a row come from.
@@ -55,7 +59,7 @@ macro_rules! codes {
 }
 
 codes! {
-    ProviderKeyType { Managed = 0 "managed", Unmanaged = 1 "unmanaged" }
+    ProviderKeyType { Managed = 0 "managed", Unmanaged = 1 "unmanaged", Stored = 2 "stored" }
     UsageSource { Provider = 0 "provider", Partial = 1 "partial", Estimated = 2 "estimated", CrashEstimate = 3 "crash_estimate", None = 4 "none" }
     Outcome { Completed = 0 "completed", Error = 1 "error" }
 }
@@ -201,5 +205,24 @@ impl AccountRef {
             1 => Some(Self::Customer(super::ids::CustomerId::from_bits(bits))),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_and_words_of_key_types_never_change() {
+        let table = [
+            (ProviderKeyType::Managed, 0, "managed"),
+            (ProviderKeyType::Unmanaged, 1, "unmanaged"),
+            (ProviderKeyType::Stored, 2, "stored"),
+        ];
+        for (key_type, code, word) in table {
+            assert_eq!((key_type.code(), key_type.name()), (code, word));
+            assert_eq!(ProviderKeyType::from_code(code), Some(key_type));
+        }
+        assert_eq!(ProviderKeyType::from_code(3), None);
     }
 }

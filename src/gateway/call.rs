@@ -16,7 +16,7 @@ use crate::domain::spend::Denial;
 use crate::engine::accounts::AccountRefusal;
 use crate::engine::keyring::Merchant;
 
-use super::dialect::{BodyError, Dialect};
+use super::dialect::{BodyError, Speech};
 use super::provider::{EndpointKind, ResolveError};
 use super::pump::Reply;
 use super::upstream::UpstreamFailure;
@@ -43,12 +43,27 @@ pub enum Route {
     Rewrite(Url),
 }
 
+/// What an address says of a call whose body does not say it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addressed {
+    pub model: String,
+    pub streams: Streams,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Streams {
+    Yes,
+    No,
+}
+
 /// One call as it came in.
 pub struct Incoming<'a> {
     pub id: RequestId,
     pub caller: Caller,
     /// The wire format of the route.
-    pub dialect: Dialect,
+    pub speech: Speech,
+    /// What stands in the address and not in the body (Google's and Bedrock's formats).
+    pub addressed: Option<Addressed>,
     /// The format that a key must have been made for; `None` where any will do.
     pub required_shape: Option<RequestShape>,
     pub route: Route,

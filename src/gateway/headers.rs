@@ -149,7 +149,6 @@ mod tests {
                 "anthropic-version",
                 "content-type",
                 "idempotency-key",
-                "openai-beta",
                 "user-agent",
             ]
         );

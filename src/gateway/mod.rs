@@ -30,20 +30,20 @@ use actix_web::http::header::HeaderMap;
 
 use crate::domain::key::OnDisconnect;
 use crate::domain::money::Money;
-use crate::domain::request::{OpenRequest, ProviderKeyType};
+use crate::domain::request::OpenRequest;
 use crate::domain::room::Claim;
 use crate::domain::spend::{Admission, Call, Now};
 use crate::domain::usage::Usage;
 use crate::engine::accounts::AccountHold;
 use crate::engine::spend::{Granted, ReserveError};
 
-pub use call::{Caller, Incoming, Refusal, Route, Served};
+pub use call::{Addressed, Caller, Incoming, Refusal, Route, Served, Streams};
 pub use conduit::ClientSide;
 use dialect::{Dialect, UsageFrames};
 pub use open_call::Costs;
 use open_call::{OpenCall, Pricing};
 use prepare::{Prepared, prepare};
-use provider::Target;
+use provider::{Lease, Target};
 pub use pump::{Reply, ReplyBody};
 use quote::{Quote, Terms, quote};
 use upstream::Outgoing;
@@ -51,13 +51,15 @@ pub use upstream::UpstreamFailure;
 pub use worker::{Gateway, GatewayParts, Place, Worker};
 
 /// Takes one request to its provider and returns the head of the answer.
-pub async fn serve(worker: &Worker, incoming: Incoming<'_>) -> Result<Served, Refusal> {
+pub async fn serve(worker: &Worker, mut incoming: Incoming<'_>) -> Result<Served, Refusal> {
     let place = worker.enter().ok_or(Refusal::Overloaded)?;
-    let prepared = prepare(worker, &incoming)?;
+    let mut prepared = prepare(worker, &incoming)?;
+    // A key that the merchant stored counts from here on as one that the caller sent along.
+    incoming.caller.provider_key = prepared.target.key.take();
     let quote = terms(worker, &incoming, &prepared)?;
     let granted = reserve(worker, &incoming, &prepared, quote.claim).await?;
     let account_hold = cover(worker, &incoming.caller, granted.as_ref(), quote.claim).await?;
-    let headers = outgoing_headers(&incoming, &prepared.target)?;
+    let (headers, lease) = outgoing_headers(worker, &incoming, &mut prepared.target)?;
     let admitted = Admitted {
         prepared: &prepared,
         quote: &quote,
@@ -71,6 +73,7 @@ pub async fn serve(worker: &Worker, incoming: Incoming<'_>) -> Result<Served, Re
         granted,
         account_hold,
         headers,
+        lease,
         place,
     };
     send(worker, incoming, launch).await
@@ -184,11 +187,7 @@ fn open(worker: &Worker, incoming: &Incoming<'_>, admitted: Admitted<'_>) -> Res
             admitted_at_ms: granted.map_or(now.wall_ms, |granted| granted.admitted_at_ms),
             hold: hold.map_or(Money::ZERO, |hold| hold.amount),
             price_version: worker.prices().version(),
-            provider_key_type: if caller.provider_key.is_some() {
-                ProviderKeyType::Unmanaged
-            } else {
-                ProviderKeyType::Managed
-            },
+            provider_key_type: target.owner.key_type(),
             streaming: shape.is_some_and(|shape| shape.stream),
             simulated: target.provider.simulated,
             input_estimate,
@@ -222,6 +221,7 @@ struct Launch {
     granted: Option<Granted>,
     account_hold: Option<AccountHold>,
     headers: HeaderMap,
+    lease: Option<Lease>,
     place: Place,
 }
 
@@ -234,6 +234,7 @@ async fn send(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result
         granted,
         account_hold,
         headers,
+        lease,
         place,
     } = launch;
     call.account_hold = account_hold;
@@ -279,6 +280,7 @@ async fn send(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result
             }),
         },
         translation,
+        lease,
         call,
     };
     let pump = pump::run(worker.clone(), Box::new(errand));
@@ -296,16 +298,23 @@ async fn send(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result
 }
 
 /// The client's headers that cross, and the credential of whoever pays the provider.
-fn outgoing_headers(incoming: &Incoming<'_>, target: &Target) -> Result<HeaderMap, Refusal> {
+fn outgoing_headers(
+    worker: &Worker,
+    incoming: &Incoming<'_>,
+    target: &mut Target,
+) -> Result<(HeaderMap, Option<Lease>), Refusal> {
     let mut headers = headers::request_headers(target.dialect, incoming.headers);
-    let credential = match &incoming.caller.provider_key {
-        Some(key) => Some(target.caller_credential(key).map_err(|_| Refusal::ProviderKeyInvalid)?),
-        None => target.provider.operator_credential().cloned(),
+    let (credential, lease) = match &incoming.caller.provider_key {
+        Some(key) => (
+            Some(target.credential(key).map_err(|_| Refusal::ProviderKeyInvalid)?),
+            None,
+        ),
+        None => target.provider.lend(|| worker.clock().now()),
     };
-    if let Some((name, value)) = credential {
-        headers.insert(name, value);
+    if let Some(credential) = credential {
+        credential.apply(&mut headers, &mut target.url);
     }
-    Ok(headers)
+    Ok((headers, lease))
 }
 
 /// What the input is thought to cost, and the price of a million output tokens, for a settlement after a crash.

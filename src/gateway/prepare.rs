@@ -6,10 +6,10 @@ use bytes::Bytes;
 
 use crate::domain::price::HiddenOutput;
 
-use super::dialect::{BodyError, CallShape, Changes, inspect, rewrite};
+use super::dialect::{BodyError, CallShape, Changes, Dialect, inspect, named_model, rewrite};
 use super::provider::{CredentialOwner, EndpointKind, ResolveError, Target, Wanted};
 use super::translate::{self, Failure, Naming, Pair, StreamTranslator, WriteTarget, WriterOptions};
-use super::{Incoming, Refusal, Route, Worker};
+use super::{Incoming, Refusal, Route, Streams, Worker};
 
 /// A call that is ready to be quoted.
 pub(super) struct Prepared {
@@ -81,16 +81,11 @@ pub(super) fn prepare(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepar
 }
 
 fn by_model(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepared, Refusal> {
-    let shape = inspect(incoming.dialect, &incoming.body).map_err(Refusal::Body)?;
-    let wanted = Wanted {
-        model: &shape.model,
-        dialect: incoming.dialect,
-        endpoint: incoming.endpoint,
+    let Some(dialect) = incoming.speech.as_dialect() else {
+        return foreign(worker, incoming);
     };
-    let target = worker
-        .catalogue_for(incoming.caller.merchant.mode())
-        .resolve_model(worker.prices(), wanted)
-        .map_err(Refusal::Resolve)?;
+    let shape = inspect(dialect, &incoming.body).map_err(Refusal::Body)?;
+    let target = resolve_model(worker, incoming, &shape.model, dialect)?;
     if target.endpoint.is_free() {
         let model = target.model.as_deref().filter(|model| *model != shape.model);
         let changes = Changes {
@@ -112,35 +107,68 @@ fn by_model(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepared, Refusa
         translation: None,
         target,
     };
-    if prepared.target.dialect == incoming.dialect {
+    if prepared.target.dialect == dialect {
         return Ok(prepared);
     }
     translated(worker, incoming, prepared)
 }
 
-fn resolve_url(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Target, Refusal> {
-    let owner = if incoming.caller.provider_key.is_some() {
-        CredentialOwner::Caller
-    } else {
-        CredentialOwner::Operator
+/// A call in a format in which no provider is called here.
+fn foreign(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepared, Refusal> {
+    let model = match &incoming.addressed {
+        Some(addressed) => addressed.model.clone(),
+        None => named_model(&incoming.body).map_err(Refusal::Body)?,
     };
-    worker
-        .catalogue_for(incoming.caller.merchant.mode())
-        .resolve_url(url, incoming.method.as_str(), owner)
+    let target = resolve_model(worker, incoming, &model, Dialect::OpenAi)?;
+    let prepared = Prepared {
+        target,
+        shape: None,
+        body: incoming.body.clone(),
+        include_usage: false,
+        translation: None,
+    };
+    translated(worker, incoming, prepared)
+}
+
+fn resolve_model(worker: &Worker, incoming: &Incoming<'_>, model: &str, dialect: Dialect) -> Result<Target, Refusal> {
+    let wanted = Wanted {
+        model,
+        dialect,
+        endpoint: incoming.endpoint,
+    };
+    let catalogue = worker.catalogue_for(incoming.caller.merchant.mode());
+    let means = catalogue.means(incoming.caller.merchant.id, incoming.caller.provider_key.as_ref());
+    catalogue
+        .target_of_model(worker.prices(), wanted, &means)
         .map_err(Refusal::Resolve)
+}
+
+fn resolve_url(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Target, Refusal> {
+    let catalogue = worker.catalogue_for(incoming.caller.merchant.mode());
+    let means = catalogue.means(incoming.caller.merchant.id, incoming.caller.provider_key.as_ref());
+    catalogue
+        .target_of_url(url, incoming.method.as_str(), &means)
+        .map_err(Refusal::Resolve)
+}
+
+fn not_named(incoming: &Incoming<'_>, target: &Target, url: &url::Url) -> ResolveError {
+    ResolveError::EndpointUnknown {
+        method: incoming.method.to_string(),
+        path: url.path().to_owned(),
+        provider: target.provider.name.clone(),
+    }
 }
 
 /// Only conversations can be translated.
 fn by_rewrite(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Prepared, Refusal> {
     let mut target = resolve_url(worker, incoming, url)?;
     if target.endpoint != EndpointKind::Chat {
-        return Err(Refusal::Resolve(ResolveError::EndpointUnknown {
-            method: incoming.method.to_string(),
-            path: url.path().to_owned(),
-            provider: target.provider.name.clone(),
-        }));
+        return Err(Refusal::Resolve(not_named(incoming, &target, url)));
     }
-    let shape = inspect(incoming.dialect, &incoming.body).map_err(Refusal::Body)?;
+    let Some(dialect) = incoming.speech.as_dialect() else {
+        return foreign(worker, incoming);
+    };
+    let shape = inspect(dialect, &incoming.body).map_err(Refusal::Body)?;
     target.price = target.provider.price(worker.prices(), &shape.model).cloned();
     target.model = Some(shape.model.clone());
     let prepared = Prepared {
@@ -150,7 +178,7 @@ fn by_rewrite(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Resul
         translation: None,
         target,
     };
-    if prepared.target.dialect == incoming.dialect {
+    if prepared.target.dialect == dialect {
         return Ok(prepared);
     }
     translated(worker, incoming, prepared)
@@ -158,6 +186,11 @@ fn by_rewrite(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Resul
 
 fn by_url(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Prepared, Refusal> {
     let mut target = resolve_url(worker, incoming, url)?;
+    // Nothing is read of such a call, so a spend key's limit would not hold on the merchant's account.
+    let unread = target.endpoint == EndpointKind::Opaque && target.owner == CredentialOwner::Merchant;
+    if unread && incoming.caller.spend_key.is_some() {
+        return Err(Refusal::Resolve(not_named(incoming, &target, url)));
+    }
     let shape = match target.endpoint {
         EndpointKind::CountTokens | EndpointKind::Models | EndpointKind::Opaque => None,
         EndpointKind::Chat | EndpointKind::Completions | EndpointKind::Embeddings => {
@@ -179,8 +212,8 @@ fn by_url(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Pr
 fn translated(worker: &Worker, incoming: &Incoming<'_>, prepared: Prepared) -> Result<Prepared, Refusal> {
     let target = &prepared.target;
     let pair = Pair {
-        client: incoming.dialect,
-        provider: target.dialect,
+        client: incoming.speech,
+        provider: target.dialect.into(),
     };
     let price = target.price.as_deref();
     let most = price.and_then(|price| price.max_output_tokens).unwrap_or(u64::MAX);
@@ -192,7 +225,12 @@ fn translated(worker: &Worker, incoming: &Incoming<'_>, prepared: Prepared) -> R
         takes_stream_options: target.provider.takes_stream_options,
         takes_reasoning_effort: price.is_some_and(|price| price.hidden_output != HiddenOutput::Never),
     };
-    let written = translate::request(pair, &prepared.body, &write).map_err(|error| {
+    let streams = incoming.addressed.as_ref().map(|addressed| addressed.streams);
+    let written = match streams {
+        Some(Streams::Yes) => translate::streaming_request(pair, &prepared.body, &write),
+        Some(Streams::No) | None => translate::request(pair, &prepared.body, &write),
+    };
+    let written = written.map_err(|error| {
         Refusal::Body(BodyError {
             param: Some(error.param),
             message: error.message,

@@ -3,23 +3,30 @@
 //! environment; anything odd in either stops the start. A provider's credential is bound to its own row and goes to no
 //! other address.
 
+mod credentials;
+mod listing;
 mod resolve;
 mod row;
+mod style;
 
-pub use resolve::{CredentialOwner, ListedModel, ResolveError, Target, Wanted};
+pub use credentials::Lease;
+pub use listing::{ListedModel, Service};
+pub use resolve::{CredentialOwner, Means, ResolveError, Target, Wanted};
 pub use row::{CatalogueError, EndpointKind};
+pub use style::{Credential, CredentialStyle};
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_web::http::Uri;
-use actix_web::http::header::{AUTHORIZATION, HeaderName, HeaderValue, InvalidHeaderValue};
-use serde::Deserialize;
+use actix_web::http::header::{HeaderName, HeaderValue};
 use url::Url;
 
 use super::dialect::{Dialect, OutputCapField};
-use row::{Endpoint, File, Row};
+use crate::engine::provider_keys::ProviderKeys;
+use credentials::Credentials;
+use row::{Endpoint, File, More, Row};
 
 /// Whether calls go to the real providers or to the simulated one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,40 +36,29 @@ pub enum Demo {
     Simulated(SocketAddr),
 }
 
-/// How a provider takes its credential.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum CredentialStyle {
+/// Who wrote a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Origin {
+    /// It stands in the catalogue, with an address that all the world knows.
     #[default]
-    Bearer,
-    XApiKey,
-    XGoogApiKey,
-    XiApiKey,
-}
-
-impl CredentialStyle {
-    /// The header that carries a key, marked so that no log prints it.
-    pub fn header(self, key: &str) -> Result<(HeaderName, HeaderValue), InvalidHeaderValue> {
-        let (name, mut value) = match self {
-            Self::Bearer => (AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}"))?),
-            Self::XApiKey => (HeaderName::from_static("x-api-key"), HeaderValue::from_str(key)?),
-            Self::XGoogApiKey => (HeaderName::from_static("x-goog-api-key"), HeaderValue::from_str(key)?),
-            Self::XiApiKey => (HeaderName::from_static("xi-api-key"), HeaderValue::from_str(key)?),
-        };
-        value.set_sensitive(true);
-        Ok((name, value))
-    }
+    Catalogue,
+    /// The operator: the address is his own business.
+    Operator,
 }
 
 /// One provider.
 pub struct Provider {
     pub name: Arc<str>,
+    /// The name that people know.
+    pub label: String,
+    /// Where the provider describes its API.
+    pub api_reference: Option<String>,
     pub dialect: Dialect,
     pub credential_style: CredentialStyle,
     /// The style outside the base address.
     outside_style: CredentialStyle,
-    /// The operator's credential as the header that carries it.
-    credential: Option<(HeaderName, HeaderValue)>,
+    /// The operator's credentials.
+    credentials: Credentials,
     /// The variable that would hold the credential.
     pub key_variable: String,
     /// The address that clients know, without a slash at the end.
@@ -70,8 +66,9 @@ pub struct Provider {
     hosts: Vec<String>,
     /// The address that is called: the public one, the operator's override, or the simulated provider.
     base: Url,
-    /// The row says that it may be of the operator's own network.
+    /// It may be of the operator's own network: the row says so, or the operator named the address himself.
     private: bool,
+    origin: Origin,
     endpoints: Vec<(Endpoint, Option<Uri>)>,
     pub price_tags: Vec<Arc<str>>,
     pub price_prefixes: Vec<Arc<str>>,
@@ -82,18 +79,17 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// The operator's credential, as the header to send.
+    /// The operator's first credential, where it is a header.
     pub fn operator_credential(&self) -> Option<&(HeaderName, HeaderValue)> {
-        self.credential.as_ref()
+        match self.credentials.first()? {
+            Credential::Header(header) => Some(header),
+            Credential::Query(_) | Credential::Nothing => None,
+        }
     }
 
-    /// Whether the operator named the address himself.
-    fn is_private(&self) -> bool {
-        self.private || self.base != self.public_base
-    }
-
+    /// Whether the operator's own calls are served: he has a credential, or none is needed.
     pub fn has_credential(&self) -> bool {
-        self.credential.is_some()
+        !self.credentials.is_empty()
     }
 }
 
@@ -112,18 +108,28 @@ impl fmt::Debug for Provider {
 #[derive(Debug)]
 pub struct Catalogue {
     providers: Vec<Arc<Provider>>,
+    /// The credentials that merchants stored, for their own calls.
+    stored: Arc<ProviderKeys>,
 }
 
 impl Catalogue {
     /// Reads the catalogue file, and keys and addresses from the environment.
     pub fn load(text: &str, env: impl Fn(&str) -> Option<String>, demo: Demo) -> Result<Self, CatalogueError> {
+        Self::load_with(text, "", env, demo)
+    }
+
+    /// The same with the operator's rows: each replaces the row of its name, or stands behind the others.
+    pub fn load_with(
+        text: &str,
+        more: &str,
+        env: impl Fn(&str) -> Option<String>,
+        demo: Demo,
+    ) -> Result<Self, CatalogueError> {
         let file: File = toml::from_str(text).map_err(|error| CatalogueError::Unreadable(error.to_string()))?;
-        let mut providers: Vec<Arc<Provider>> = Vec::with_capacity(file.provider.len());
-        for row in file.provider {
-            if providers.iter().any(|known| *known.name == row.name) {
-                return Err(CatalogueError::Twice(row.name));
-            }
-            providers.push(Arc::new(row.into_provider(&file.endpoint, &env, demo)?));
+        let more: More = toml::from_str(more).map_err(|error| CatalogueError::MoreUnreadable(error.to_string()))?;
+        let mut providers: Vec<Arc<Provider>> = Vec::with_capacity(file.provider.len() + more.provider.len());
+        for row in row::merged(file.provider, more.provider)? {
+            providers.extend(row.into_provider(&file.endpoint, &env, demo)?.map(Arc::new));
         }
         for dialect in [Dialect::OpenAi, Dialect::Anthropic] {
             let own = |provider: &Arc<Provider>| *provider.name == *dialect.name() && provider.dialect == dialect;
@@ -131,15 +137,24 @@ impl Catalogue {
                 return Err(CatalogueError::NoDefault(dialect.name()));
             }
         }
-        Ok(Self { providers })
+        Ok(Self {
+            providers,
+            stored: Arc::default(),
+        })
+    }
+
+    /// Lets calls use the credentials that their merchants stored.
+    pub fn with_stored_keys(mut self, stored: Arc<ProviderKeys>) -> Self {
+        self.stored = stored;
+        self
     }
 
     /// Adds hosts that callers may reach with a credential of their own; the operator has none for them.
     pub fn with_forward_hosts(mut self, hosts: &[String]) -> Result<Self, CatalogueError> {
         for host in hosts {
             let row = Row::of_host(host)?;
-            self.providers
-                .push(Arc::new(row.into_provider(&[], &|_| None, Demo::Off)?));
+            let provider = row.into_provider(&[], &|_| None, Demo::Off)?;
+            self.providers.extend(provider.map(Arc::new));
         }
         Ok(self)
     }
@@ -160,7 +175,7 @@ impl Catalogue {
 
     /// Where the operator's own addresses lead: they need not be of the public internet.
     pub fn private_hosts(&self) -> impl Iterator<Item = (String, u16)> {
-        let own = self.providers.iter().filter(|provider| provider.is_private());
+        let own = self.providers.iter().filter(|provider| provider.private);
         own.filter_map(|provider| {
             let base = &provider.base;
             Some((

@@ -17,6 +17,7 @@ use super::dialect::{Answer, Dialect, UsageFrames, read_answer};
 use super::headers;
 use super::open_call::{Costs, Ending, OpenCall};
 use super::prepare::Translation;
+use super::provider::Lease;
 use super::quote::TopUp;
 use super::upstream::{Outgoing, RawAnswer, UpstreamFailure, is_redirect};
 use super::{Refusal, Worker, stream};
@@ -55,14 +56,21 @@ pub struct Errand {
     pub revocation: Option<std::sync::Arc<Revocation>>,
     pub outgoing: Outgoing,
     pub translation: Option<Translation>,
+    /// Which of the operator's credentials the call carries, where he has several.
+    pub lease: Option<Lease>,
 }
 
 /// Runs the call to its answer; a stream goes on from there as its client reads it.
 pub async fn run(worker: Worker, mut errand: Box<Errand>) -> Result<Reply, Refusal> {
     let running = worker.begin_pump();
     let outgoing = std::mem::take(&mut errand.outgoing);
-    tracing::debug!(request.id = %errand.call.id, url = %outgoing.url, "calling the provider");
-    match worker.upstream().send(outgoing).await {
+    // The query may hold a credential.
+    tracing::debug!(request.id = %errand.call.id, url.path = outgoing.url.path(), "calling the provider");
+    let sent = worker.upstream().send(outgoing).await;
+    if let Some(lease) = &errand.lease {
+        lease.heard(&sent, worker.clock().now());
+    }
+    match sent {
         Err(failure) => Err(fail(errand, failure)),
         Ok(answer) if is_redirect(answer.status()) => Err(refuse(errand, Refusal::ProviderRedirected, 502)),
         Ok(answer) if errand.operators_credential && is_credential_error(answer.status()) => {

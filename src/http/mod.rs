@@ -15,9 +15,11 @@ pub mod llm;
 pub mod operator;
 pub mod options;
 pub mod page;
+pub mod provider_keys;
 pub mod query;
 pub mod requests;
 pub mod secret_keys;
+pub mod services;
 pub mod spend_keys;
 pub mod state;
 pub mod time;
@@ -38,6 +40,7 @@ use self::state::AppState;
 pub fn configure(config: &mut ServiceConfig) {
     health_routes(config);
     let callers = web::scope("/v1").configure(llm::configure).configure(management_routes);
+    llm::configure_google(config);
     config
         .service(callers.default_service(web::to(not_found)))
         .default_service(web::to(not_found));
@@ -95,6 +98,17 @@ fn management_routes(config: &mut ServiceConfig) {
                 .route(web::post().to(wallet_keys::rotate))
                 .wrap(announce()),
         )
+        .service(
+            plain("/provider_keys")
+                .route(web::get().to(provider_keys::list))
+                .route(web::post().to(provider_keys::create))
+                .wrap(announce()),
+        )
+        .service(
+            plain("/provider_keys/{id}")
+                .route(web::delete().to(provider_keys::delete))
+                .wrap(announce()),
+        )
         .service(plain("/wallet").route(web::get().to(wallet::retrieve)).wrap(announce()))
         .service(plain("/requests").route(web::get().to(requests::list)).wrap(announce()))
         .service(
@@ -102,7 +116,9 @@ fn management_routes(config: &mut ServiceConfig) {
                 .route(web::get().to(requests::retrieve))
                 .wrap(announce()),
         )
-        .service(plain("/usage").route(web::get().to(usage::retrieve)).wrap(announce()));
+        .service(plain("/usage").route(web::get().to(usage::retrieve)).wrap(announce()))
+        .service(plain("/services").route(web::get().to(services::list)))
+        .service(plain("/services/providers").route(web::get().to(services::search)));
 }
 
 fn spend_key_routes(config: &mut ServiceConfig, path: &str) {

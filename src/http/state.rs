@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwapOption;
 use ipnet::IpNet;
 
 use crate::domain::spend::Now;
@@ -12,6 +13,8 @@ use crate::engine::accounts::Accounts;
 use crate::engine::clock::Clock;
 use crate::engine::keyring::Keyring;
 use crate::engine::metrics::Metrics;
+use crate::engine::provider_keys::ProviderKeys;
+use crate::engine::sealing::SealingKey;
 use crate::engine::spend::SpendShards;
 use crate::storage::Database;
 
@@ -19,6 +22,7 @@ use super::error::{ApiError, ErrorCode};
 use super::limits::{FailureLimit, ManagementLimit};
 use super::operator::token::OperatorToken;
 use super::options::ManagementOptions;
+use super::services::Directory;
 use super::turns::Turns;
 
 /// How far the process is in its life.
@@ -62,6 +66,8 @@ impl PhaseCell {
 pub struct StateParts {
     pub database: Database,
     pub keyring: Arc<Keyring>,
+    pub provider_keys: Arc<ProviderKeys>,
+    pub sealing: SealingKey,
     pub spend: SpendShards,
     pub accounts: Accounts,
     pub clock: Clock,
@@ -77,6 +83,9 @@ pub struct StateParts {
 pub struct AppState {
     pub database: Database,
     pub keyring: Arc<Keyring>,
+    pub provider_keys: Arc<ProviderKeys>,
+    /// Seals what is stored of merchants' credentials.
+    pub sealing: SealingKey,
     pub spend: SpendShards,
     pub accounts: Accounts,
     pub clock: Clock,
@@ -88,6 +97,8 @@ pub struct AppState {
     pub(super) management_limit: ManagementLimit,
     pub(super) failure_limit: FailureLimit,
     pub(super) turns: Turns,
+    /// Made when somebody first asks for it.
+    pub(super) directory: ArcSwapOption<Directory>,
     /// Set before the operator's listener opens; until then nobody is the operator.
     pub(super) operator_token: OnceLock<OperatorToken>,
 }
@@ -98,10 +109,13 @@ impl AppState {
             management_limit: ManagementLimit::new(parts.management.requests_per_minute),
             failure_limit: FailureLimit::new(parts.management.failed_credentials_per_minute),
             turns: Turns::default(),
+            directory: ArcSwapOption::empty(),
             operator_token: OnceLock::new(),
             body_limit_bytes: parts.management.body_limit_bytes,
             database: parts.database,
             keyring: parts.keyring,
+            provider_keys: parts.provider_keys,
+            sealing: parts.sealing,
             spend: parts.spend,
             accounts: parts.accounts,
             clock: parts.clock,

@@ -10,6 +10,7 @@ pub mod lease;
 pub mod merchants;
 pub mod migrations;
 pub mod page;
+pub mod provider_keys;
 pub mod replica;
 pub mod requests;
 mod schema;

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicI64;
 use diesel::pg::PgRowByRowLoadingMode;
 use diesel::prelude::*;
 
+use super::provider_keys::{self, ProviderKeyRow};
 use super::schema::{billing_batches, journal_lanes, spend_key_counters, spend_keys};
 use super::spend_keys::{PreviousSecret, SpendKeyRow, StoredCounterRow, StoredSpendKey};
 use super::{StorageError, column, keys, merchants, wallets};
@@ -27,6 +28,8 @@ pub struct Replica {
     pub secret_keys: Vec<(KeyHash, Arc<SecretKey>)>,
     pub wallet_keys: Vec<(KeyHash, Arc<WalletKey>)>,
     pub spend_keys: Vec<LoadedSpendKey>,
+    /// Still sealed.
+    pub provider_keys: Vec<ProviderKeyRow>,
     pub wallets: Vec<(WalletId, Account)>,
     /// How far each lane of the journal had been written.
     pub marks: Vec<LaneMark>,
@@ -70,6 +73,7 @@ pub fn load(connection: &mut PgConnection) -> Result<Replica, StorageError> {
                 secret_keys: load_secret_keys(connection, &merchants)?,
                 wallet_keys: load_wallet_keys(connection, &merchants)?,
                 spend_keys: load_spend_keys(connection, &merchants)?,
+                provider_keys: provider_keys::load_all(connection)?,
                 wallets: wallets::load_all(connection)?,
                 marks: load_marks(connection)?,
                 latest_instant_ms: latest.unwrap_or_default(),

@@ -51,6 +51,18 @@ table! {
 }
 
 table! {
+    provider_keys (id) {
+        id -> Uuid,
+        merchant_id -> Uuid,
+        provider -> Text,
+        name -> Nullable<Text>,
+        sealed -> Binary,
+        hint -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+table! {
     spend_keys (id) {
         id -> Uuid,
         merchant_id -> Uuid,

@@ -50,12 +50,14 @@ pub struct DataOptions {
     pub dir: PathBuf,
 }
 
-/// `[files]`: replacements of what is compiled in; an empty path means the shipped one.
+/// `[files]`: replacements of what is compiled in; an empty path means the shipped one, or none.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct FileOptions {
     pub prices: PathBuf,
     pub providers: PathBuf,
+    /// The operator's own rows of the catalogue.
+    pub more_providers: PathBuf,
     /// PEM certificates that vouch for providers beside the web's authorities.
     pub trusted_certificates: PathBuf,
 }

@@ -48,6 +48,19 @@ pub fn inspect(dialect: Dialect, body: &[u8]) -> Result<CallShape, BodyError> {
     })
 }
 
+/// The model of a body of which nothing else is read here; a format that is translated is read whole there.
+pub fn named_model(body: &[u8]) -> Result<String, BodyError> {
+    #[derive(Deserialize)]
+    struct Named {
+        model: Option<String>,
+    }
+    let named: Named = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
+    named
+        .model
+        .filter(|model| !model.is_empty())
+        .ok_or_else(|| refusal(Some("model"), "`model` is required"))
+}
+
 /// The members of a body that are read; all others pass unread.
 #[derive(Deserialize)]
 struct Fields<'a> {

@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Dialect;
+use super::{Dialect, Speech};
+use crate::gateway::translate::{bedrock, google};
 
 /// One error, before it has a shape.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +20,13 @@ pub struct ErrorDetail<'a> {
 }
 
 /// The body of an error in a dialect's shape, with our `code` and `status` in the same object.
-pub fn error_body(dialect: Dialect, detail: ErrorDetail<'_>) -> Value {
+pub fn error_body(speech: Speech, detail: ErrorDetail<'_>) -> Value {
+    let dialect = match speech {
+        Speech::OpenAi | Speech::Responses => Dialect::OpenAi,
+        Speech::Anthropic => Dialect::Anthropic,
+        Speech::Google => return google::error_body(&detail),
+        Speech::Bedrock => return bedrock::error_body(&detail),
+    };
     let mut error = detail.extra.unwrap_or_default();
     error.insert("message".to_owned(), detail.message.into());
     error.insert("code".to_owned(), detail.code.into());
@@ -71,9 +78,9 @@ mod tests {
         };
         let openai = json!({"error": {"message": "The limit is reached.", "code": "spend_limit_reached", "status": 402,
             "type": "insufficient_quota", "param": null, "limit": "5.00"}});
-        assert_eq!(error_body(Dialect::OpenAi, detail()), openai);
+        assert_eq!(error_body(Speech::OpenAi, detail()), openai);
         let anthropic = json!({"type": "error", "request_id": "req_1", "error": {"message": "The limit is reached.",
             "code": "spend_limit_reached", "status": 402, "type": "billing_error", "limit": "5.00"}});
-        assert_eq!(error_body(Dialect::Anthropic, detail()), anthropic);
+        assert_eq!(error_body(Speech::Anthropic, detail()), anthropic);
     }
 }

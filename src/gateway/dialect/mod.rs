@@ -13,7 +13,7 @@ mod stream;
 mod terminal;
 mod wire;
 
-pub use body::inspect;
+pub use body::{inspect, named_model};
 pub use call::{BodyError, CallShape, OutputCap};
 pub use error::{ErrorDetail, error_body};
 pub use rewrite::{Changes, rewrite};
@@ -21,7 +21,7 @@ pub use stream::{FrameVerdict, StreamReader, UsageFrames};
 
 pub(in crate::gateway) use anthropic::{Counts as AnthropicCounts, WireUsage as AnthropicUsage};
 pub(in crate::gateway) use openai::WireUsage as OpenAiUsage;
-pub(in crate::gateway) use wire::Text;
+pub(in crate::gateway) use wire::{Count, Text};
 
 use serde::Deserialize;
 
@@ -44,6 +44,39 @@ impl Dialect {
         match self {
             Self::OpenAi => "openai",
             Self::Anthropic => "anthropic",
+        }
+    }
+}
+
+/// What a client speaks. Providers are called in fewer dialects than clients speak: the others are translated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Speech {
+    OpenAi,
+    Anthropic,
+    /// Google's generateContent.
+    Google,
+    /// Bedrock's Converse.
+    Bedrock,
+    /// OpenAI's responses.
+    Responses,
+}
+
+impl From<Dialect> for Speech {
+    fn from(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::OpenAi => Self::OpenAi,
+            Dialect::Anthropic => Self::Anthropic,
+        }
+    }
+}
+
+impl Speech {
+    /// The dialect of providers that speak the same; `None` where every call is translated.
+    pub const fn as_dialect(self) -> Option<Dialect> {
+        match self {
+            Self::OpenAi => Some(Dialect::OpenAi),
+            Self::Anthropic => Some(Dialect::Anthropic),
+            Self::Google | Self::Bedrock | Self::Responses => None,
         }
     }
 }

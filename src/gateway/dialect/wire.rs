@@ -11,7 +11,7 @@ use crate::domain::usage::COUNT_MAX;
 
 /// A count as a provider sent it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Count {
+pub(in crate::gateway) enum Count {
     #[default]
     Absent,
     Known(u64),
@@ -20,19 +20,19 @@ pub(super) enum Count {
 }
 
 impl Count {
-    pub(super) fn known(self) -> Option<u64> {
+    pub(in crate::gateway) fn known(self) -> Option<u64> {
         match self {
             Self::Known(count) => Some(count),
             Self::Absent | Self::Unusable => None,
         }
     }
 
-    pub(super) fn or_zero(self) -> u64 {
+    pub(in crate::gateway) fn or_zero(self) -> u64 {
         self.known().unwrap_or(0)
     }
 
     /// This count, or the other where this one is absent.
-    pub(super) fn or(self, other: Self) -> Self {
+    pub(in crate::gateway) fn or(self, other: Self) -> Self {
         match self {
             Self::Absent => other,
             Self::Known(_) | Self::Unusable => self,

@@ -5,12 +5,15 @@
 use std::sync::Arc;
 
 use actix_web::http::Uri;
-use actix_web::http::header::{HeaderName, HeaderValue, InvalidHeaderValue};
+use actix_web::http::header::InvalidHeaderValue;
 use url::Url;
 
-use super::{Catalogue, CredentialStyle, EndpointKind, Provider};
-use crate::domain::price::{Mode, ModelPrice, PriceBook};
+use super::{Catalogue, Credential, CredentialStyle, EndpointKind, Provider};
+use crate::domain::ids::MerchantId;
+use crate::domain::price::{ModelPrice, PriceBook};
+use crate::domain::request::ProviderKeyType;
 use crate::domain::secret::Secret;
+use crate::engine::provider_keys::MerchantKeys;
 use crate::gateway::dialect::Dialect;
 
 /// What a call to a unified endpoint wants.
@@ -22,12 +25,49 @@ pub struct Wanted<'a> {
     pub endpoint: EndpointKind,
 }
 
-/// Whose credential a forwarded call carries.
+/// Whose credential a call carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CredentialOwner {
     Operator,
     /// The caller's own: any path of the host.
     Caller,
+    /// The merchant's, stored here: any path of the host.
+    Merchant,
+}
+
+impl CredentialOwner {
+    pub const fn key_type(self) -> ProviderKeyType {
+        match self {
+            Self::Operator => ProviderKeyType::Managed,
+            Self::Caller => ProviderKeyType::Unmanaged,
+            Self::Merchant => ProviderKeyType::Stored,
+        }
+    }
+}
+
+/// The credentials that a call may use beside the operator's. The caller's own stands over the merchant's stored one,
+/// and that over the operator's.
+#[derive(Clone, Debug, Default)]
+pub struct Means {
+    own: Option<Secret<String>>,
+    stored: Option<Arc<MerchantKeys>>,
+}
+
+impl Means {
+    fn key_for(&self, provider: &Provider) -> (CredentialOwner, Option<&Secret<String>>) {
+        if let Some(own) = &self.own {
+            return (CredentialOwner::Caller, Some(own));
+        }
+        match self.stored.as_ref().and_then(|stored| stored.find(&provider.name)) {
+            Some(stored) => (CredentialOwner::Merchant, Some(stored)),
+            None => (CredentialOwner::Operator, None),
+        }
+    }
+
+    /// Whether the provider can be called at all.
+    pub(super) fn reach(&self, provider: &Provider) -> bool {
+        self.key_for(provider).1.is_some() || provider.has_credential()
+    }
 }
 
 /// Where a call goes.
@@ -41,13 +81,17 @@ pub struct Target {
     pub model: Option<String>,
     /// `None` for a model that the price book does not know, and for a URL.
     pub price: Option<Arc<ModelPrice>>,
+    /// Whose credential the call carries.
+    pub owner: CredentialOwner,
+    /// That credential, where it is not the operator's.
+    pub key: Option<Secret<String>>,
     credential_style: CredentialStyle,
 }
 
 impl Target {
-    /// The header with the caller's own credential, in this provider's style.
-    pub fn caller_credential(&self, key: &Secret<String>) -> Result<(HeaderName, HeaderValue), InvalidHeaderValue> {
-        self.credential_style.header(key.expose())
+    /// A key of the caller's or the merchant's, in this provider's style.
+    pub fn credential(&self, key: &Secret<String>) -> Result<Credential, InvalidHeaderValue> {
+        self.credential_style.credential(key.expose())
     }
 }
 
@@ -106,14 +150,6 @@ impl ResolveError {
     }
 }
 
-/// A row of the model list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListedModel {
-    pub id: String,
-    pub owned_by: Arc<str>,
-    pub price: Arc<ModelPrice>,
-}
-
 impl Provider {
     /// The price of one of this provider's models.
     pub fn price<'b>(&self, book: &'b PriceBook, model: &str) -> Option<&'b Arc<ModelPrice>> {
@@ -160,41 +196,72 @@ impl Provider {
 }
 
 impl Catalogue {
+    /// What a call of this merchant may use, with the provider's key that it brought along.
+    pub fn means(&self, merchant: MerchantId, own: Option<&Secret<String>>) -> Means {
+        Means {
+            own: own.cloned(),
+            stored: self.stored.of(merchant),
+        }
+    }
+
+    /// Where the call of somebody goes who has no credential but the operator's.
+    pub fn resolve_model(&self, book: &PriceBook, wanted: Wanted<'_>) -> Result<Target, ResolveError> {
+        self.target_of_model(book, wanted, &Means::default())
+    }
+
+    /// Where a forwarded URL goes with a credential of this owner.
+    pub fn resolve_url(&self, url: &Url, method: &str, owner: CredentialOwner) -> Result<Target, ResolveError> {
+        let own = match owner {
+            CredentialOwner::Operator => None,
+            CredentialOwner::Caller | CredentialOwner::Merchant => Some(Secret::new(String::new())),
+        };
+        self.target_of_url(url, method, &Means { own, stored: None })
+    }
+
     /// Where a model's call goes: `provider/model` names a provider, a bare id goes to the first provider with a
     /// credential that the price book lists for it, an unknown one to the dialect's own provider, without a price.
-    pub fn resolve_model(&self, book: &PriceBook, wanted: Wanted<'_>) -> Result<Target, ResolveError> {
+    pub fn target_of_model(&self, book: &PriceBook, wanted: Wanted<'_>, means: &Means) -> Result<Target, ResolveError> {
         let named = wanted
             .model
             .split_once('/')
             .and_then(|(name, model)| Some((self.find(name)?, model)));
         if let Some((provider, model)) = named.filter(|(_, model)| !model.is_empty()) {
-            return self.model_target(provider, Wanted { model, ..wanted }, provider.price(book, model));
+            let choice = Choice {
+                provider,
+                price: provider.price(book, model),
+            };
+            return choice.target(Wanted { model, ..wanted }, means);
         }
-        let mut second_choice = None;
+        let mut second: Option<Choice<'_>> = None;
         for provider in &self.providers {
             let Some(price) = provider.price(book, wanted.model) else {
                 continue;
             };
-            if provider.dialect == wanted.dialect && provider.has_credential() {
-                return self.model_target(provider, wanted, Some(price));
+            let choice = Choice {
+                provider,
+                price: Some(price),
+            };
+            if provider.dialect == wanted.dialect && means.reach(provider) {
+                return choice.target(wanted, means);
             }
-            let better = second_choice.is_none_or(|(known, _): (&Arc<Provider>, _)| {
-                known.dialect != wanted.dialect && provider.dialect == wanted.dialect
-            });
+            let better = second
+                .as_ref()
+                .is_none_or(|known| known.provider.dialect != wanted.dialect && provider.dialect == wanted.dialect);
             if better {
-                second_choice = Some((provider, price));
+                second = Some(choice);
             }
         }
-        if let Some((provider, price)) = second_choice {
-            return self.model_target(provider, wanted, Some(price));
-        }
-        let own = self.find(wanted.dialect.name()).ok_or(ResolveError::NotAnAddress)?;
-        self.model_target(own, wanted, None)
+        let own = || {
+            let provider = self.find(wanted.dialect.name()).ok_or(ResolveError::NotAnAddress)?;
+            Ok(Choice { provider, price: None })
+        };
+        second.map_or_else(own, Ok)?.target(wanted, means)
     }
 
     /// Where a forwarded URL goes. The operator's credential reaches only the endpoints that the catalogue names.
-    pub fn resolve_url(&self, url: &Url, method: &str, owner: CredentialOwner) -> Result<Target, ResolveError> {
+    pub fn target_of_url(&self, url: &Url, method: &str, means: &Means) -> Result<Target, ResolveError> {
         let provider = self.provider_at(url)?;
+        let (owner, key) = means.key_for(provider);
         let path = provider.path_inside(url);
         let endpoint = provider
             .endpoints
@@ -202,7 +269,7 @@ impl Catalogue {
             .find(|(endpoint, _)| path.is_some_and(|path| endpoint.matches(method, path)));
         let kind = match (endpoint, owner) {
             (Some((endpoint, _)), _) => endpoint.kind,
-            (None, CredentialOwner::Caller) => EndpointKind::Opaque,
+            (None, CredentialOwner::Caller | CredentialOwner::Merchant) => EndpointKind::Opaque,
             (None, CredentialOwner::Operator) => {
                 let (method, path) = (method.to_owned(), url.path().to_owned());
                 return Err(ResolveError::EndpointUnknown {
@@ -222,6 +289,8 @@ impl Catalogue {
             dialect: provider.dialect,
             model: None,
             price: None,
+            owner,
+            key: key.cloned(),
             credential_style: if path.is_some() {
                 provider.credential_style
             } else {
@@ -245,41 +314,17 @@ impl Catalogue {
             .or_else(|| at_host().next())
             .ok_or_else(|| ResolveError::HostUnknown { host: host.to_owned() })
     }
+}
 
-    /// The chat models that can be called now, by provider in the configured order, then by id.
-    pub fn models_for(&self, book: &PriceBook) -> Vec<ListedModel> {
-        let mut listed = Vec::new();
-        let mut prices: Vec<&Arc<ModelPrice>> = book.models().filter(|price| price.mode == Mode::Chat).collect();
-        prices.sort_by(|one, other| one.id.cmp(&other.id));
-        for provider in self.providers.iter().filter(|provider| provider.has_credential()) {
-            for price in prices
-                .iter()
-                .filter(|price| provider.price_tags.contains(&price.provider_tag))
-            {
-                let bare = |prefix: &Arc<str>| price.id.strip_prefix(&**prefix)?.strip_prefix('/');
-                let id = provider.price_prefixes.iter().find_map(bare).unwrap_or(&price.id);
-                // The base of fine-tunes is a price, not a model.
-                if !id.starts_with("ft:") {
-                    let price = Arc::clone(price);
-                    listed.push(ListedModel {
-                        id: id.to_owned(),
-                        owned_by: provider.name.clone(),
-                        price,
-                    });
-                }
-            }
-        }
-        let mut seen = std::collections::HashSet::new();
-        listed.retain(|model| seen.insert(model.id.clone()));
-        listed
-    }
+/// A provider that serves a model, and its price there.
+struct Choice<'a> {
+    provider: &'a Arc<Provider>,
+    price: Option<&'a Arc<ModelPrice>>,
+}
 
-    fn model_target(
-        &self,
-        provider: &Arc<Provider>,
-        wanted: Wanted<'_>,
-        price: Option<&Arc<ModelPrice>>,
-    ) -> Result<Target, ResolveError> {
+impl Choice<'_> {
+    fn target(&self, wanted: Wanted<'_>, means: &Means) -> Result<Target, ResolveError> {
+        let provider = self.provider;
         if provider.dialect != wanted.dialect && wanted.endpoint != EndpointKind::Chat {
             let model = wanted.model.to_owned();
             return Err(ResolveError::NotTranslated {
@@ -287,7 +332,10 @@ impl Catalogue {
                 provider: provider.name.clone(),
             });
         }
-        provider.require_credential(wanted.model)?;
+        let (owner, key) = means.key_for(provider);
+        if owner == CredentialOwner::Operator {
+            provider.require_credential(wanted.model)?;
+        }
         let endpoint = provider
             .endpoints
             .iter()
@@ -305,7 +353,9 @@ impl Catalogue {
             endpoint: wanted.endpoint,
             dialect: provider.dialect,
             model: Some(wanted.model.to_owned()),
-            price: price.cloned(),
+            price: self.price.cloned(),
+            owner,
+            key: key.cloned(),
             credential_style: provider.credential_style,
         })
     }

@@ -4,7 +4,8 @@ use actix_web::http::Uri;
 use serde::Deserialize;
 use url::Url;
 
-use super::{CredentialStyle, Demo, Provider};
+use super::credentials::{Credentials, ListError, WeightedKey, read_list};
+use super::{CredentialStyle, Demo, Origin, Provider};
 use crate::gateway::dialect::{Dialect, OutputCapField};
 
 /// Why the catalogue cannot be used.
@@ -12,20 +13,34 @@ use crate::gateway::dialect::{Dialect, OutputCapField};
 pub enum CatalogueError {
     #[error("the provider catalogue cannot be read: {0}")]
     Unreadable(String),
+    #[error("the file of more providers cannot be read: {0}")]
+    MoreUnreadable(String),
     #[error("the provider catalogue names {0} twice")]
     Twice(String),
     #[error("the provider catalogue has no provider named {0}, which its dialect needs")]
     NoDefault(&'static str),
     #[error("{name} is not the address of a provider: {reason}")]
     Address { name: String, reason: &'static str },
+    #[error("{0:?} is not the name of a provider: it must be made of lower-case letters, digits and hyphens")]
+    Name(String),
     #[error("{variable} is not a key: it must be printable ASCII")]
     Key { variable: String },
+    #[error("{variable} is not a list of keys, as in key*2,key: {reason}")]
+    Keys { variable: String, reason: String },
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     pub(super) endpoint: Vec<Endpoint>,
+    pub(super) provider: Vec<Row>,
+}
+
+/// The operator's own rows.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct More {
+    #[serde(default)]
     pub(super) provider: Vec<Row>,
 }
 
@@ -87,7 +102,13 @@ impl Endpoint {
 #[serde(deny_unknown_fields)]
 pub(super) struct Row {
     pub(super) name: String,
-    base_url: String,
+    label: Option<String>,
+    api_reference: Option<String>,
+    /// A row without one has the address that its variable gives.
+    base_url: Option<String>,
+    /// False: it is there only where its variable gives an address.
+    #[serde(default = "yes")]
+    enabled: bool,
     #[serde(default)]
     hosts: Vec<String>,
     #[serde(default = "openai")]
@@ -109,6 +130,8 @@ pub(super) struct Row {
     #[serde(default)]
     private: bool,
     endpoints: Option<Vec<EndpointKind>>,
+    #[serde(skip)]
+    origin: Origin,
 }
 
 const fn openai() -> Dialect {
@@ -117,6 +140,31 @@ const fn openai() -> Dialect {
 
 const fn yes() -> bool {
     true
+}
+
+/// The rows with the operator's in the places of those that they replace, and behind them.
+pub(super) fn merged(shipped: Vec<Row>, more: Vec<Row>) -> Result<Vec<Row>, CatalogueError> {
+    let mut rows = distinct(shipped)?;
+    for mut row in distinct(more)? {
+        row.origin = Origin::Operator;
+        let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if row.name.is_empty() || !row.name.bytes().all(is_name) {
+            return Err(CatalogueError::Name(row.name));
+        }
+        match rows.iter_mut().find(|known| known.name == row.name) {
+            Some(known) => *known = row,
+            None => rows.push(row),
+        }
+    }
+    Ok(rows)
+}
+
+fn distinct(rows: Vec<Row>) -> Result<Vec<Row>, CatalogueError> {
+    let mut names = std::collections::HashSet::new();
+    match rows.iter().find(|row| !names.insert(&row.name)) {
+        Some(row) => Err(CatalogueError::Twice(row.name.clone())),
+        None => Ok(rows),
+    }
 }
 
 type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -137,7 +185,10 @@ impl Row {
         }
         let row = Self {
             name: host.to_ascii_lowercase(),
-            base_url: format!("https://{host}"),
+            label: None,
+            api_reference: None,
+            base_url: Some(format!("https://{host}")),
+            enabled: true,
             hosts: Vec::new(),
             dialect: Dialect::OpenAi,
             credential: CredentialStyle::Bearer,
@@ -149,8 +200,9 @@ impl Row {
             output_cap_field: OutputCapField::MaxTokens,
             private: false,
             endpoints: Some(Vec::new()),
+            origin: Origin::Operator,
         };
-        let base = address(&row.name, &row.base_url)?;
+        let base = address(&row.name, &format!("https://{host}"))?;
         let is_domain = matches!(base.host(), Some(url::Host::Domain(_)));
         if is_domain {
             Ok(row)
@@ -159,49 +211,53 @@ impl Row {
         }
     }
 
+    /// The provider with what the environment adds; `None` where the row waits for an address that nobody gives.
     pub(super) fn into_provider(
         self,
         endpoints: &[Endpoint],
         env: Env<'_>,
         demo: Demo,
-    ) -> Result<Provider, CatalogueError> {
+    ) -> Result<Option<Provider>, CatalogueError> {
         let capitals = self.name.to_ascii_uppercase().replace('-', "_");
-        let public_base = address(&self.name, &self.base_url)?;
-        let base = match demo {
-            Demo::Off => override_address(&format!("{capitals}_BASE_URL"), env)?.unwrap_or_else(|| public_base.clone()),
-            Demo::Simulated(at) => address(&self.name, &format!("http://{at}/v1"))?,
+        let given = override_address(&format!("{capitals}_BASE_URL"), env);
+        let given = match demo {
+            Demo::Off => given?,
+            // Nothing is called there; it only says whether the provider is one of the operator's.
+            Demo::Simulated(_) => given.unwrap_or_default(),
         };
-        let mut key_variables = self.key_variables;
+        if !self.enabled && given.is_none() {
+            return Ok(None);
+        }
+        let shipped = self.base_url.as_deref().map(|url| address(&self.name, url));
+        let Some(public_base) = shipped.transpose()?.or_else(|| given.clone()) else {
+            return Ok(None);
+        };
+        let (base, private) = match (demo, given) {
+            (Demo::Simulated(at), _) => (address(&self.name, &format!("http://{at}/v1"))?, true),
+            (Demo::Off, Some(given)) => (given, true),
+            (Demo::Off, None) => (public_base.clone(), self.private),
+        };
+        let mut key_variables = self.key_variables.clone();
         if key_variables.is_empty() {
             key_variables.push(format!("{capitals}_API_KEY"));
         }
-        let key = match demo {
-            Demo::Off => read_key(&key_variables, env),
-            Demo::Simulated(_) => Some((String::new(), "simulated".to_owned())),
-        };
-        let credential = key.map(|(variable, key)| {
-            self.credential
-                .header(&key)
-                .map_err(|_| CatalogueError::Key { variable })
-        });
-        let served = |endpoint: &&Endpoint| {
-            let listed = self
-                .endpoints
-                .as_ref()
-                .is_none_or(|kinds| kinds.contains(&endpoint.kind));
-            listed && endpoint.dialect == self.dialect
-        };
-        let with_uri = |endpoint: &Endpoint| (endpoint.clone(), prebuilt(&base, &endpoint.path));
-        Ok(Provider {
-            endpoints: endpoints.iter().filter(served).map(with_uri).collect(),
+        Ok(Some(Provider {
+            endpoints: self.served(endpoints, &base),
+            credentials: credentials(self.credential, &key_variables, env, demo)?,
+            label: self.label.unwrap_or_else(|| self.name.clone()),
             name: self.name.into(),
+            api_reference: self.api_reference,
             dialect: self.dialect,
             credential_style: self.credential,
             outside_style: self.outside_credential.unwrap_or(self.credential),
-            credential: credential.transpose()?,
             key_variable: key_variables.swap_remove(0),
             public_base,
-            private: self.private,
+            private,
+            origin: if self.base_url.is_some() && !self.private {
+                self.origin
+            } else {
+                Origin::Operator
+            },
             hosts: self.hosts,
             base,
             price_tags: self.price_tags.into_iter().map(Into::into).collect(),
@@ -209,17 +265,55 @@ impl Row {
             takes_stream_options: self.takes_stream_options,
             output_cap_field: self.output_cap_field,
             simulated: demo != Demo::Off,
-        })
+        }))
+    }
+
+    fn served(&self, endpoints: &[Endpoint], base: &Url) -> Vec<(Endpoint, Option<Uri>)> {
+        let is_served = |endpoint: &&Endpoint| {
+            let kinds = self.endpoints.as_ref();
+            kinds.is_none_or(|kinds| kinds.contains(&endpoint.kind)) && endpoint.dialect == self.dialect
+        };
+        let with_uri = |endpoint: &Endpoint| (endpoint.clone(), prebuilt(base, &endpoint.path));
+        endpoints.iter().filter(is_served).map(with_uri).collect()
     }
 }
 
-/// The first of the variables that is set, with its value.
-fn read_key(variables: &[String], env: Env<'_>) -> Option<(String, String)> {
-    let set = |variable: &String| {
-        let value = env(variable)?.trim().to_owned();
-        (!value.is_empty()).then(|| (variable.clone(), value))
+/// The operator's credentials; the simulated provider takes any.
+fn credentials(
+    style: CredentialStyle,
+    variables: &[String],
+    env: Env<'_>,
+    demo: Demo,
+) -> Result<Credentials, CatalogueError> {
+    let found = match demo {
+        Demo::Off => read_keys(variables, env)?,
+        Demo::Simulated(_) => Some((String::new(), vec![WeightedKey::alone("simulated".to_owned())])),
     };
-    variables.iter().find_map(set)
+    let (variable, keys) = found.unwrap_or_default();
+    Credentials::new(style, &keys).map_err(|_| CatalogueError::Key { variable })
+}
+
+/// The keys of the first variable that is set, with its name: of each the list (`..._API_KEYS`) stands over the single.
+fn read_keys(variables: &[String], env: Env<'_>) -> Result<Option<(String, Vec<WeightedKey>)>, CatalogueError> {
+    let set = |variable: &str| {
+        let value = env(variable)?.trim().to_owned();
+        (!value.is_empty()).then_some(value)
+    };
+    for variable in variables {
+        let several = format!("{variable}S");
+        if let Some(text) = set(&several) {
+            let refused = |error: ListError| CatalogueError::Keys {
+                variable: several.clone(),
+                reason: error.to_string(),
+            };
+            let keys = read_list(&text).map_err(refused)?;
+            return Ok(Some((several, keys)));
+        }
+        if let Some(key) = set(variable) {
+            return Ok(Some((variable.clone(), vec![WeightedKey::alone(key)])));
+        }
+    }
+    Ok(None)
 }
 
 fn override_address(variable: &str, env: Env<'_>) -> Result<Option<Url>, CatalogueError> {

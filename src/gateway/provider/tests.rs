@@ -20,6 +20,18 @@ pub(super) fn catalogue(env: &[(&str, &str)]) -> Catalogue {
     Catalogue::load(SHIPPED, find, Demo::Off).unwrap()
 }
 
+/// What the start says of this environment, or of these rows beside the shipped ones.
+fn refusal(more: &str, env: &[(&str, &str)]) -> String {
+    let find = |name: &str| {
+        let found = env.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| (*value).to_owned())
+    };
+    match Catalogue::load_with(SHIPPED, more, find, Demo::Off) {
+        Ok(_) => String::new(),
+        Err(error) => error.to_string(),
+    }
+}
+
 pub(super) const KEYS: [(&str, &str); 3] = [
     ("OPENAI_API_KEY", "sk-operator"),
     ("ANTHROPIC_API_KEY", "sk-ant"),
@@ -55,12 +67,16 @@ fn a_credential_takes_its_providers_style_and_never_shows() {
     let native = Url::parse("https://generativelanguage.googleapis.com/v1beta/models/g:generateContent").unwrap();
     let target = catalogue.resolve_url(&native, "POST", CredentialOwner::Caller).unwrap();
     let own = Secret::new("mine".to_owned());
-    assert_eq!(target.caller_credential(&own).unwrap().0.as_str(), "x-goog-api-key");
+    let name = |target: &Target| match target.credential(&own).unwrap() {
+        Credential::Header((name, _)) => name.as_str().to_owned(),
+        Credential::Query(_) | Credential::Nothing => String::new(),
+    };
+    assert_eq!(name(&target), "x-goog-api-key");
     let compatible = Url::parse("https://generativelanguage.googleapis.com/v1beta/openai/chat/completions").unwrap();
     let target = catalogue
         .resolve_url(&compatible, "POST", CredentialOwner::Caller)
         .unwrap();
-    assert_eq!(target.caller_credential(&own).unwrap().0.as_str(), "authorization");
+    assert_eq!(name(&target), "authorization");
 }
 
 #[test]
@@ -136,4 +152,101 @@ fn a_broken_catalogue_or_environment_stops_the_start() {
     assert!(load(SHIPPED, &[("OPENAI_BASE_URL", "ftp://x.test")]).contains("http"));
     let key = load(SHIPPED, &[("OPENAI_API_KEY", "a\nb")]);
     assert!(key.contains("OPENAI_API_KEY") && !key.contains("a\nb"), "{key}");
+}
+
+#[test]
+fn a_list_of_keys_stands_over_the_single_one_and_is_refused_without_showing_a_key() {
+    let both = catalogue(&[("OPENAI_API_KEY", "sk-single"), ("OPENAI_API_KEYS", "sk-one*2,sk-two")]);
+    let (_, value) = both.find("openai").unwrap().operator_credential().unwrap();
+    assert_eq!(value.to_str().unwrap(), "Bearer sk-one");
+    let google = catalogue(&[("GOOGLE_API_KEYS", "g-one,g-two")]);
+    assert!(google.find("google").unwrap().has_credential());
+    for list in ["sk-one*0", "sk-one*1001", "sk-one,,sk-two", "sk-one*x"] {
+        let said = refusal("", &[("OPENAI_API_KEYS", list)]);
+        assert!(
+            said.contains("OPENAI_API_KEYS") && !said.contains("sk-"),
+            "{list}: {said}"
+        );
+    }
+    let said = refusal("", &[("OPENAI_API_KEYS", "sk-one,sk\ntwo")]);
+    assert!(said.contains("OPENAI_API_KEYS") && !said.contains("two"), "{said}");
+}
+
+#[test]
+fn azure_and_ollama_are_there_where_they_have_an_address() {
+    let none = catalogue(&[("AZURE_API_KEY", "azure-key")]);
+    assert!(none.find("azure").is_none() && none.find("ollama").is_none());
+    let there = catalogue(&[
+        ("AZURE_API_KEY", "azure-key"),
+        ("AZURE_BASE_URL", "https://mine.openai.azure.com/openai/v1"),
+        ("OLLAMA_BASE_URL", "http://gpu.internal:11434/v1"),
+    ]);
+    let (name, value) = there.find("azure").unwrap().operator_credential().unwrap();
+    assert_eq!((name.as_str(), value.to_str().unwrap()), ("api-key", "azure-key"));
+    let target = there.resolve_model(book(), chat("azure/gpt-4o")).unwrap();
+    assert_eq!(
+        target.url.to_string(),
+        "https://mine.openai.azure.com/openai/v1/chat/completions"
+    );
+    assert!(target.price.is_some());
+    let target = there.resolve_model(book(), chat("ollama/llama3")).unwrap();
+    assert_eq!(target.url.to_string(), "http://gpu.internal:11434/v1/chat/completions");
+    assert!(target.provider.operator_credential().is_none() && target.provider.has_credential());
+    let private: Vec<_> = there.private_hosts().map(|(host, _)| host).collect();
+    assert_eq!(private, ["mine.openai.azure.com", "gpu.internal"]);
+    let proxied = catalogue(&[
+        ("OLLAMA_BASE_URL", "http://gpu.internal/v1"),
+        ("OLLAMA_API_KEY", "o-key"),
+    ]);
+    let (name, _) = proxied.find("ollama").unwrap().operator_credential().unwrap();
+    assert_eq!(name.as_str(), "authorization");
+}
+
+#[test]
+fn the_operators_rows_replace_those_of_their_name_and_stand_behind_the_others() {
+    let more = r#"
+        [[provider]]
+        name = "my-host"
+        base_url = "https://llm.example.com/v1"
+        [[provider]]
+        name = "groq"
+        base_url = "https://groq.example.com/v1"
+        credential = "query"
+    "#;
+    let env = |name: &str| (name == "MY_HOST_API_KEY" || name == "GROQ_API_KEY").then(|| "k".to_owned());
+    let catalogue = Catalogue::load_with(SHIPPED, more, env, Demo::Off).unwrap();
+    let names: Vec<&str> = catalogue.providers().iter().map(|provider| &*provider.name).collect();
+    assert_eq!(names.last(), Some(&"my-host"));
+    let shipped = Catalogue::load(SHIPPED, |_| None, Demo::Off).unwrap();
+    let place = |catalogue: &Catalogue| {
+        let mut providers = catalogue.providers().iter();
+        providers.position(|provider| *provider.name == *"groq")
+    };
+    assert_eq!(place(&catalogue), place(&shipped));
+    let target = catalogue.resolve_model(book(), chat("my-host/any")).unwrap();
+    assert_eq!(target.url.to_string(), "https://llm.example.com/v1/chat/completions");
+    let target = catalogue.resolve_model(book(), chat("groq/any")).unwrap();
+    assert_eq!(target.url.to_string(), "https://groq.example.com/v1/chat/completions");
+    assert!(
+        catalogue.private_hosts().next().is_none(),
+        "a row must say that it is private"
+    );
+    let table = [
+        (
+            "[[provider]]\nname = \"Mine\"\nbase_url = \"https://x.test\"",
+            "\"Mine\"",
+        ),
+        ("[[provider]]\nname = \"\"\nbase_url = \"https://x.test\"", "\"\""),
+        (
+            "[[provider]]\nname = \"a\"\n[[provider]]\nname = \"a\"",
+            "names a twice",
+        ),
+        ("[[provider]]\nname = \"a\"\nbase_url = \"x\"", "not a URL"),
+        ("[[provider]]\nname = \"a\"\ncolour = 1", "colour"),
+        ("[[endpoint]]\nkind = \"chat\"", "endpoint"),
+    ];
+    for (more, said) in table {
+        let refusal = refusal(more, &[]);
+        assert!(refusal.contains(said), "{more}: {refusal}");
+    }
 }

@@ -5,18 +5,24 @@
 
 mod anthropic;
 mod arguments;
+pub mod bedrock;
 mod carried;
 mod effort;
+pub mod google;
 pub mod inner;
 mod json;
 mod members;
 mod openai;
+pub mod responses;
 mod source;
 mod stream;
+#[cfg(test)]
+#[path = "trial_tests.rs"]
+mod trial;
 
 use bytes::Bytes;
 
-use super::dialect::{Dialect, ErrorDetail, OutputCapField, error_body};
+use super::dialect::{ErrorDetail, OutputCapField, Speech, error_body};
 use inner::{Answer, Request, note};
 use stream::{ReadEvents, WriteEvents};
 
@@ -26,8 +32,8 @@ pub use stream::{StreamTranslator, WriterOptions};
 /// Who speaks what. Requests go from the client's dialect to the provider's, everything else comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pair {
-    pub client: Dialect,
-    pub provider: Dialect,
+    pub client: Speech,
+    pub provider: Speech,
 }
 
 /// What the provider's row and the model say of a request that is about to be written.
@@ -109,10 +115,13 @@ struct Table {
     writer: fn(WriterOptions) -> Box<dyn WriteEvents>,
 }
 
-const fn table(dialect: Dialect) -> &'static Table {
-    match dialect {
-        Dialect::OpenAi => &openai::TABLE,
-        Dialect::Anthropic => &anthropic::TABLE,
+const fn table(speech: Speech) -> &'static Table {
+    match speech {
+        Speech::OpenAi => &openai::TABLE,
+        Speech::Anthropic => &anthropic::TABLE,
+        Speech::Google => &google::TABLE,
+        Speech::Bedrock => &bedrock::TABLE,
+        Speech::Responses => &responses::TABLE,
     }
 }
 

@@ -16,14 +16,14 @@ mod openai_streams;
 
 /// An OpenAI client on Claude.
 const TO_ANTHROPIC: Pair = Pair {
-    client: Dialect::OpenAi,
-    provider: Dialect::Anthropic,
+    client: Speech::OpenAi,
+    provider: Speech::Anthropic,
 };
 
 /// An Anthropic client on GPT.
 const TO_OPENAI: Pair = Pair {
-    client: Dialect::Anthropic,
-    provider: Dialect::OpenAi,
+    client: Speech::Anthropic,
+    provider: Speech::OpenAi,
 };
 
 const CREATED_S: u64 = 1_700_000_000;

@@ -9,14 +9,14 @@ use serde_json::json;
 
 use crate::domain::ids::RequestId;
 use crate::domain::rate::RateStatus;
-use crate::gateway::dialect::{Dialect, ErrorDetail, error_body};
+use crate::gateway::dialect::{ErrorDetail, Speech, error_body};
 use crate::gateway::{ReplyBody, Served};
 use crate::http::error::ApiError;
 
 /// What the client asked for besides the answer.
 pub struct Wishes {
     pub request_id: RequestId,
-    pub dialect: Dialect,
+    pub speech: Speech,
     pub cost: bool,
 }
 
@@ -40,7 +40,7 @@ pub fn served(served: Served, wishes: Wishes) -> HttpResponse {
     }
     for header in served
         .rate
-        .map(|rate| rate_headers(rate, wishes.dialect))
+        .map(|rate| rate_headers(rate, wishes.speech))
         .into_iter()
         .flatten()
     {
@@ -73,11 +73,11 @@ fn without_body(mut response: HttpResponseBuilder, status: StatusCode, wishes: &
         request_id: Some(&id),
         ..ErrorDetail::default()
     };
-    response.json(error_body(wishes.dialect, detail))
+    response.json(error_body(wishes.speech, detail))
 }
 
 /// A refusal in the dialect of its caller.
-pub fn refused(refusal: &ApiError, dialect: Dialect, id: Option<RequestId>) -> HttpResponse {
+pub fn refused(refusal: &ApiError, speech: Speech, id: Option<RequestId>) -> HttpResponse {
     let id = id.map(|id| id.to_string());
     let mut extra = refusal.extra();
     let param = extra
@@ -91,7 +91,7 @@ pub fn refused(refusal: &ApiError, dialect: Dialect, id: Option<RequestId>) -> H
         param: param.as_deref(),
         extra: Some(extra),
     };
-    let mut response = refusal.response_with(&error_body(dialect, detail));
+    let mut response = refusal.response_with(&error_body(speech, detail));
     if let Some(value) = id.and_then(|id| HeaderValue::from_str(&id).ok()) {
         response
             .headers_mut()
@@ -101,9 +101,9 @@ pub fn refused(refusal: &ApiError, dialect: Dialect, id: Option<RequestId>) -> H
 }
 
 /// A key's rate limit in the headers that the dialect's clients read.
-pub fn rate_headers(rate: RateStatus, dialect: Dialect) -> [(&'static str, String); 3] {
-    match dialect {
-        Dialect::OpenAi => [
+pub fn rate_headers(rate: RateStatus, speech: Speech) -> [(&'static str, String); 3] {
+    match speech {
+        Speech::OpenAi | Speech::Responses | Speech::Google | Speech::Bedrock => [
             ("x-ratelimit-limit-requests", rate.limit.to_string()),
             ("x-ratelimit-remaining-requests", rate.remaining.to_string()),
             (
@@ -111,7 +111,7 @@ pub fn rate_headers(rate: RateStatus, dialect: Dialect) -> [(&'static str, Strin
                 format!("{}ms", rate.full_in_us.div_ceil(1000)),
             ),
         ],
-        Dialect::Anthropic => {
+        Speech::Anthropic => {
             let full_at: DateTime<Utc> =
                 Utc::now() + chrono::TimeDelta::microseconds(i64::try_from(rate.full_in_us).unwrap_or(0));
             [

@@ -3,6 +3,7 @@
 //! checked before a body is read.
 
 mod answer;
+mod arrivals;
 mod caller;
 mod metadata;
 mod models;
@@ -14,20 +15,30 @@ use actix_web::http::header::HeaderMap;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use bytes::Bytes;
-use url::Url;
 
 use crate::domain::ids::{Mode, RequestId};
 use crate::domain::key::RequestShape;
 use crate::engine::random::{self, NoRandomness};
-use crate::gateway::dialect::Dialect;
-use crate::gateway::provider::{CredentialOwner, EndpointKind};
-use crate::gateway::target::{ForwardTarget, OwnParameters, RewriteTarget};
-use crate::gateway::{Incoming, Route, Worker, serve};
+use crate::gateway::dialect::Speech;
+use crate::gateway::provider::EndpointKind;
+use crate::gateway::target::OwnParameters;
+use crate::gateway::{Addressed, Incoming, Route, Worker, serve};
 
 use super::address::client_address;
 use super::error::{ApiError, ErrorCode};
 use super::method_not_allowed;
 use super::state::AppState;
+
+/// What Google's clients call, whose address says the model and whether to stream.
+pub fn configure_google(config: &mut web::ServiceConfig) {
+    for version in ["/v1beta", "/v1alpha"] {
+        config.service(
+            web::resource(format!("{version}/models/{{call:.+}}"))
+                .route(web::post().to(arrivals::google))
+                .default_service(web::to(method_not_allowed)),
+        );
+    }
+}
 
 /// The gateway's routes, under `/v1`.
 pub fn configure(config: &mut web::ServiceConfig) {
@@ -37,153 +48,32 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .default_service(web::to(method_not_allowed))
     };
     config
-        .service(only("/chat/completions", web::post().to(chat_completions)))
-        .service(only("/messages", web::post().to(messages)))
-        .service(only("/messages/count_tokens", web::post().to(count_tokens)))
-        .service(only("/completions", web::post().to(completions)))
-        .service(only("/embeddings", web::post().to(embeddings)))
+        .service(only("/chat/completions", web::post().to(arrivals::chat_completions)))
+        .service(only("/messages", web::post().to(arrivals::messages)))
+        .service(only("/messages/count_tokens", web::post().to(arrivals::count_tokens)))
+        .service(only("/responses", web::post().to(arrivals::responses)))
+        .service(only("/completions", web::post().to(arrivals::completions)))
+        .service(only("/embeddings", web::post().to(arrivals::embeddings)))
         .service(only("/models", web::get().to(models::list)))
         .service(only("/models/{model:.+}", web::get().to(models::retrieve)))
-        .service(only("/rewrite/{target:.*}", web::post().to(rewrite)))
-        .route("/forward", web::route().to(forward))
-        .route("/forward/{target:.*}", web::route().to(forward));
-}
-
-async fn chat_completions(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    unified(&request, payload, EndpointKind::Chat, Dialect::OpenAi).await
-}
-
-async fn completions(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    unified(&request, payload, EndpointKind::Completions, Dialect::OpenAi).await
-}
-
-async fn embeddings(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    unified(&request, payload, EndpointKind::Embeddings, Dialect::OpenAi).await
-}
-
-async fn messages(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    unified(&request, payload, EndpointKind::Chat, Dialect::Anthropic).await
-}
-
-async fn count_tokens(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    unified(&request, payload, EndpointKind::CountTokens, Dialect::Anthropic).await
-}
-
-/// A call whose model says where it goes.
-async fn unified(
-    request: &HttpRequest,
-    payload: web::Payload,
-    endpoint: EndpointKind,
-    dialect: Dialect,
-) -> HttpResponse {
-    let required_shape = match dialect {
-        Dialect::OpenAi => RequestShape::OpenAi,
-        Dialect::Anthropic => RequestShape::Anthropic,
-    };
-    match OwnParameters::read(request.query_string()) {
-        Ok(own) => {
-            let call = Arrival {
-                dialect,
-                required_shape: Some(required_shape),
-                route: Route::Model,
-                endpoint,
-                own,
-            };
-            answer(request, payload, call).await
-        }
-        Err(error) => {
-            let refusal = ApiError::new(ErrorCode::InvalidRequest)
-                .say(error.message)
-                .param(error.param);
-            answer::refused(&refusal, dialect, None)
-        }
-    }
-}
-
-async fn forward(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    let dialect = if request.headers().contains_key("anthropic-version") {
-        Dialect::Anthropic
-    } else {
-        Dialect::OpenAi
-    };
-    let Some(worker) = request.app_data::<Worker>() else {
-        return answer::refused(&ApiError::new(ErrorCode::Starting), dialect, None);
-    };
-    let base = |name: &str| worker.catalogue().public_base(name);
-    match ForwardTarget::parse(request.uri().path(), request.query_string(), base) {
-        Ok(target) => {
-            answer(
-                &request,
-                payload,
-                Arrival {
-                    dialect,
-                    required_shape: None,
-                    route: Route::Url(target.url),
-                    endpoint: EndpointKind::Opaque,
-                    own: target.own,
-                },
-            )
-            .await
-        }
-        Err(error) => {
-            let refusal = ApiError::new(ErrorCode::ForwardUrlInvalid)
-                .say(error.message)
-                .param(error.param);
-            answer::refused(&refusal, dialect, None)
-        }
-    }
-}
-
-/// A call in the format that the path names, to an address whose own format may be another.
-async fn rewrite(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    let Some(worker) = request.app_data::<Worker>() else {
-        return answer::refused(&ApiError::new(ErrorCode::Starting), Dialect::OpenAi, None);
-    };
-    let target = match RewriteTarget::parse(request.uri().path(), request.query_string()) {
-        Ok(target) => target,
-        Err(error) => {
-            let refusal = ApiError::new(ErrorCode::ForwardUrlInvalid)
-                .say(error.message)
-                .param(error.param);
-            return answer::refused(&refusal, Dialect::OpenAi, None);
-        }
-    };
-    let dialect = match target.format.as_str() {
-        "openai" => Dialect::OpenAi,
-        "anthropic" => Dialect::Anthropic,
-        other => {
-            let refusal = ApiError::invalid("format", format!("must be openai or anthropic, not {other:?}"));
-            return answer::refused(&refusal, Dialect::OpenAi, None);
-        }
-    };
-    let is_conversation = |url: &&Url| {
-        let found = worker.catalogue().resolve_url(url, "POST", CredentialOwner::Caller);
-        found.is_ok_and(|found| found.endpoint == EndpointKind::Chat)
-    };
-    let Some(url) = target.urls.iter().find(is_conversation).or(target.urls.last()).cloned() else {
-        return answer::refused(&ApiError::new(ErrorCode::ForwardUrlInvalid), dialect, None);
-    };
-    let call = Arrival {
-        dialect,
-        required_shape: None,
-        route: Route::Rewrite(url),
-        endpoint: EndpointKind::Chat,
-        own: target.own,
-    };
-    answer(&request, payload, call).await
+        .service(only("/rewrite/{target:.*}", web::post().to(arrivals::rewrite)))
+        .route("/forward", web::route().to(arrivals::forward))
+        .route("/forward/{target:.*}", web::route().to(arrivals::forward));
 }
 
 /// What the route says of a call.
 struct Arrival {
-    dialect: Dialect,
+    speech: Speech,
     required_shape: Option<RequestShape>,
     route: Route,
     endpoint: EndpointKind,
+    /// What stands in the address and not in the body.
+    addressed: Option<Addressed>,
     own: OwnParameters,
 }
 
-async fn answer(request: &HttpRequest, payload: web::Payload, arrival: Arrival) -> HttpResponse {
-    let dialect = arrival.dialect;
+async fn carry(request: &HttpRequest, payload: web::Payload, arrival: Arrival) -> HttpResponse {
+    let speech = arrival.speech;
     let mut id = None;
     match pass(request, payload, arrival, &mut id).await {
         Ok(response) => response,
@@ -193,7 +83,7 @@ async fn answer(request: &HttpRequest, payload: web::Payload, arrival: Arrival) 
                 state.metrics.count_denial(refusal.code().word());
             }
             let id = id.or_else(|| new_id(state?, Mode::Live).ok());
-            answer::refused(&refusal, dialect, id)
+            answer::refused(&refusal, speech, id)
         }
     }
 }
@@ -213,7 +103,7 @@ async fn pass(
     arrival: Arrival,
     id: &mut Option<RequestId>,
 ) -> Result<HttpResponse, ApiError> {
-    let dialect = arrival.dialect;
+    let speech = arrival.speech;
     let (Some(state), Some(worker)) = (request.app_data::<web::Data<AppState>>(), request.app_data::<Worker>()) else {
         return Err(ApiError::new(ErrorCode::Starting));
     };
@@ -227,10 +117,11 @@ async fn pass(
     let incoming = Incoming {
         id: request_id,
         caller,
-        dialect,
+        speech,
         required_shape: arrival.required_shape,
         route: arrival.route,
         endpoint: arrival.endpoint,
+        addressed: arrival.addressed,
         method: request.method().clone(),
         headers: request.headers(),
         body,
@@ -240,12 +131,12 @@ async fn pass(
     };
     let served = serve(worker, incoming)
         .await
-        .map_err(|error| refusal::of(error, state.now(), dialect))?;
+        .map_err(|error| refusal::of(error, state.now(), speech))?;
     Ok(answer::served(
         served,
         answer::Wishes {
             request_id,
-            dialect,
+            speech,
             cost: wants_cost,
         },
     ))

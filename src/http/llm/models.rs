@@ -58,7 +58,9 @@ fn callable(request: &HttpRequest, state: &web::Data<AppState>) -> Result<Vec<Li
     };
     let settings = caller.as_ref().and_then(|caller| caller.spend_key.as_deref());
     let mode = caller.as_ref().map_or(Mode::Live, |caller| caller.merchant.mode());
-    let mut models = worker.catalogue_for(mode).models_for(worker.prices());
+    let catalogue = worker.catalogue_for(mode);
+    let means = caller.as_ref().map(|caller| catalogue.means(caller.merchant.id, None));
+    let mut models = catalogue.models_with(worker.prices(), &means.unwrap_or_default());
     models.retain(|model| {
         settings.is_none_or(|settings| settings.allows_model(&model.id) && settings.allows_provider(&model.owned_by))
     });

@@ -4,7 +4,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 
 use crate::domain::rate::RateStatus;
 use crate::domain::spend::Now;
-use crate::gateway::dialect::Dialect;
+use crate::gateway::dialect::Speech;
 use crate::gateway::provider::ResolveError;
 use crate::gateway::{Refusal, UpstreamFailure};
 use crate::http::error::{ApiError, ErrorCode};
@@ -12,7 +12,7 @@ use crate::http::error::{ApiError, ErrorCode};
 use super::answer::rate_headers;
 
 /// The error that the caller sees.
-pub fn of(refusal: Refusal, now: Now, dialect: Dialect) -> ApiError {
+pub fn of(refusal: Refusal, now: Now, speech: Speech) -> ApiError {
     match refusal {
         Refusal::Body(error) => {
             let refused = ApiError::new(ErrorCode::InvalidRequest).say(error.message);
@@ -22,7 +22,7 @@ pub fn of(refusal: Refusal, now: Now, dialect: Dialect) -> ApiError {
             }
         }
         Refusal::Resolve(error) => unresolved(&error),
-        Refusal::Denied { denial, rate } => with_rate(ApiError::denied(&denial, now), rate, dialect),
+        Refusal::Denied { denial, rate } => with_rate(ApiError::denied(&denial, now), rate, speech),
         Refusal::Account(refusal) => refusal.into(),
         Refusal::PriceUnknown(model) => ApiError::new(ErrorCode::PriceUnknown)
             .field("model", model)
@@ -45,8 +45,8 @@ pub fn of(refusal: Refusal, now: Now, dialect: Dialect) -> ApiError {
 }
 
 /// The key's rate limit stands on refusals as it does on answers.
-fn with_rate(error: ApiError, rate: Option<RateStatus>, dialect: Dialect) -> ApiError {
-    let headers = rate.map(|rate| rate_headers(rate, dialect)).into_iter().flatten();
+fn with_rate(error: ApiError, rate: Option<RateStatus>, speech: Speech) -> ApiError {
+    let headers = rate.map(|rate| rate_headers(rate, speech)).into_iter().flatten();
     headers.fold(error, |error, (name, value)| match HeaderValue::from_str(&value) {
         Ok(value) => error.header(HeaderName::from_static(name), value),
         Err(_) => error,

@@ -93,10 +93,10 @@ impl Deltas {
         if let Some(key) = open.spend_key_id {
             self.counters.entry(key).or_default().add(open, cost)?;
         }
-        // A call with the caller's own credential was paid by him.
+        // A call with a credential of the caller's or the merchant's was paid by him.
         match open.provider_key_type {
             ProviderKeyType::Managed => {}
-            ProviderKeyType::Unmanaged => return Ok(()),
+            ProviderKeyType::Unmanaged | ProviderKeyType::Stored => return Ok(()),
         }
         let taken = cost.checked_neg().ok_or(OVERFLOW)?;
         self.add_to_wallet(open.wallet_id, open.merchant_id, taken)?;

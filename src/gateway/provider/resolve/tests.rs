@@ -86,9 +86,16 @@ fn a_model_with_nowhere_to_go_says_why() {
         let error = providers.resolve_model(book(), wanted).unwrap_err();
         (error.code(), error.status(), error.to_string())
     };
-    let (name, status, text) = code(chat("claude-sonnet-4-6"));
+    // Only conversations are translated.
+    let (name, status, text) = code(Wanted {
+        endpoint: EndpointKind::Completions,
+        ..chat("claude-sonnet-4-6")
+    });
     assert_eq!((name, status), ("forward_model_not_supported", 400), "{text}");
-    let (name, _, text) = code(messages("gpt-4o-mini"));
+    let (name, _, text) = code(Wanted {
+        endpoint: EndpointKind::CountTokens,
+        ..messages("gpt-4o-mini")
+    });
     assert_eq!(name, "forward_model_not_supported", "{text}");
     let (name, status, text) = code(chat("mistral/mistral-large-latest"));
     assert_eq!((name, status), ("model_not_found", 404));
@@ -191,4 +198,57 @@ fn an_override_replaces_the_address_for_every_way_in() {
     let outside = Url::parse("https://api.openai.com/other").unwrap();
     let target = providers.resolve_url(&outside, "GET", CredentialOwner::Caller).unwrap();
     assert_eq!(target.url.to_string(), "http://127.0.0.1:9/other");
+}
+
+#[test]
+fn the_callers_own_key_stands_over_the_stored_one_and_that_over_the_operators() {
+    use crate::domain::ids::{MerchantId, Mode, ProviderKeyId};
+    use crate::engine::provider_keys::{HeldKey, ProviderKeys};
+    let [rich, poor] = [2, 4].map(|number| MerchantId::compose(Mode::Live, 0, number));
+    let stored = Arc::new(ProviderKeys::default());
+    for provider in ["openai", "mistral"] {
+        let id = ProviderKeyId::compose(Mode::Live, 0, 2);
+        let key = Secret::new(format!("stored-{provider}"));
+        stored.insert(rich, provider, HeldKey { id, key });
+    }
+    let providers = catalogue(&KEYS).with_stored_keys(stored);
+    let own = Secret::new("own".to_owned());
+    use CredentialOwner::{Caller, Merchant, Operator};
+    let table = [
+        (rich, None, "gpt-4o-mini", Some((Merchant, Some("stored-openai")))),
+        (
+            rich,
+            None,
+            "mistral/mistral-large-latest",
+            Some((Merchant, Some("stored-mistral"))),
+        ),
+        (rich, None, "groq/any", Some((Operator, None))),
+        (rich, Some(&own), "gpt-4o-mini", Some((Caller, Some("own")))),
+        (poor, None, "gpt-4o-mini", Some((Operator, None))),
+        (poor, None, "mistral/mistral-large-latest", None),
+        (
+            poor,
+            Some(&own),
+            "mistral/mistral-large-latest",
+            Some((Caller, Some("own"))),
+        ),
+    ];
+    for (merchant, key, model, wanted) in table {
+        let target = providers.target_of_model(book(), chat(model), &providers.means(merchant, key));
+        let found = target.as_ref().ok().map(|target| {
+            let key = target.key.as_ref().map(|key| key.expose().as_str());
+            (target.owner, key)
+        });
+        assert_eq!(found, wanted, "{model}");
+    }
+    let files = Url::parse("https://api.mistral.ai/v1/files").unwrap();
+    let to_files = |merchant| providers.target_of_url(&files, "GET", &providers.means(merchant, None));
+    let target = to_files(rich).unwrap();
+    assert_eq!((target.owner, target.endpoint), (Merchant, EndpointKind::Opaque));
+    assert!(to_files(poor).is_err());
+    let listed = |merchant| {
+        let models = providers.models_with(book(), &providers.means(merchant, None));
+        models.iter().any(|model| *model.owned_by == *"mistral")
+    };
+    assert!(listed(rich) && !listed(poor));
 }

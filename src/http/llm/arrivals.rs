@@ -1,0 +1,183 @@
+//! The ways in: one handler a route, each of which says what its route tells of a call and hands it on.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use url::Url;
+
+use crate::domain::key::RequestShape;
+use crate::gateway::dialect::Speech;
+use crate::gateway::provider::{CredentialOwner, EndpointKind};
+use crate::gateway::target::{ForwardTarget, OwnParameters, RewriteTarget};
+use crate::gateway::{Addressed, Route, Streams, Worker};
+use crate::http::error::{ApiError, ErrorCode};
+
+use super::{Arrival, answer, carry};
+
+pub(super) async fn chat_completions(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    unified(&request, payload, EndpointKind::Chat, Speech::OpenAi).await
+}
+
+pub(super) async fn completions(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    unified(&request, payload, EndpointKind::Completions, Speech::OpenAi).await
+}
+
+pub(super) async fn embeddings(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    unified(&request, payload, EndpointKind::Embeddings, Speech::OpenAi).await
+}
+
+pub(super) async fn messages(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    unified(&request, payload, EndpointKind::Chat, Speech::Anthropic).await
+}
+
+pub(super) async fn count_tokens(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    unified(&request, payload, EndpointKind::CountTokens, Speech::Anthropic).await
+}
+
+pub(super) async fn responses(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    unified(&request, payload, EndpointKind::Chat, Speech::Responses).await
+}
+
+/// `models/{model}:generateContent` and `:streamGenerateContent?alt=sse`.
+pub(super) async fn google(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let refused = |error: ApiError| answer::refused(&error, Speech::Google, None);
+    let call = request.match_info().get("call").unwrap_or_default();
+    let (model, streams) = match call.rsplit_once(':') {
+        Some((model, "generateContent")) => (model, Streams::No),
+        Some((model, "streamGenerateContent")) if request.query_string().split('&').any(|piece| piece == "alt=sse") => {
+            (model, Streams::Yes)
+        }
+        Some((_, "streamGenerateContent")) => {
+            return refused(ApiError::invalid(
+                "alt",
+                "must be sse: streams come as server-sent events only",
+            ));
+        }
+        Some(_) | None => {
+            return refused(ApiError::new(ErrorCode::NotFound).say("There is no such method of a model."));
+        }
+    };
+    match OwnParameters::read(request.query_string()) {
+        Ok(own) => {
+            let call = Arrival {
+                speech: Speech::Google,
+                required_shape: None,
+                route: Route::Model,
+                endpoint: EndpointKind::Chat,
+                addressed: Some(Addressed {
+                    model: model.to_owned(),
+                    streams,
+                }),
+                own,
+            };
+            carry(&request, payload, call).await
+        }
+        Err(error) => refused(
+            ApiError::new(ErrorCode::InvalidRequest)
+                .say(error.message)
+                .param(error.param),
+        ),
+    }
+}
+
+/// A call whose model says where it goes.
+async fn unified(request: &HttpRequest, payload: web::Payload, endpoint: EndpointKind, speech: Speech) -> HttpResponse {
+    let required_shape = match speech {
+        Speech::OpenAi | Speech::Responses => RequestShape::OpenAi,
+        Speech::Anthropic => RequestShape::Anthropic,
+        // Keys are made for one of the two; a key that is bound to none serves these too.
+        Speech::Google | Speech::Bedrock => RequestShape::OpenAi,
+    };
+    match OwnParameters::read(request.query_string()) {
+        Ok(own) => {
+            let call = Arrival {
+                speech,
+                required_shape: Some(required_shape),
+                route: Route::Model,
+                endpoint,
+                addressed: None,
+                own,
+            };
+            carry(request, payload, call).await
+        }
+        Err(error) => {
+            let refusal = ApiError::new(ErrorCode::InvalidRequest)
+                .say(error.message)
+                .param(error.param);
+            answer::refused(&refusal, speech, None)
+        }
+    }
+}
+
+pub(super) async fn forward(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let speech = if request.headers().contains_key("anthropic-version") {
+        Speech::Anthropic
+    } else {
+        Speech::OpenAi
+    };
+    let Some(worker) = request.app_data::<Worker>() else {
+        return answer::refused(&ApiError::new(ErrorCode::Starting), speech, None);
+    };
+    let base = |name: &str| worker.catalogue().public_base(name);
+    match ForwardTarget::parse(request.uri().path(), request.query_string(), base) {
+        Ok(target) => {
+            carry(
+                &request,
+                payload,
+                Arrival {
+                    speech,
+                    required_shape: None,
+                    route: Route::Url(target.url),
+                    endpoint: EndpointKind::Opaque,
+                    addressed: None,
+                    own: target.own,
+                },
+            )
+            .await
+        }
+        Err(error) => {
+            let refusal = ApiError::new(ErrorCode::ForwardUrlInvalid)
+                .say(error.message)
+                .param(error.param);
+            answer::refused(&refusal, speech, None)
+        }
+    }
+}
+
+/// A call in the format that the path names, to an address whose own format may be another.
+pub(super) async fn rewrite(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let Some(worker) = request.app_data::<Worker>() else {
+        return answer::refused(&ApiError::new(ErrorCode::Starting), Speech::OpenAi, None);
+    };
+    let target = match RewriteTarget::parse(request.uri().path(), request.query_string()) {
+        Ok(target) => target,
+        Err(error) => {
+            let refusal = ApiError::new(ErrorCode::ForwardUrlInvalid)
+                .say(error.message)
+                .param(error.param);
+            return answer::refused(&refusal, Speech::OpenAi, None);
+        }
+    };
+    let speech = match target.format.as_str() {
+        "openai" => Speech::OpenAi,
+        "anthropic" => Speech::Anthropic,
+        other => {
+            let refusal = ApiError::invalid("format", format!("must be openai or anthropic, not {other:?}"));
+            return answer::refused(&refusal, Speech::OpenAi, None);
+        }
+    };
+    let is_conversation = |url: &&Url| {
+        let found = worker.catalogue().resolve_url(url, "POST", CredentialOwner::Caller);
+        found.is_ok_and(|found| found.endpoint == EndpointKind::Chat)
+    };
+    let Some(url) = target.urls.iter().find(is_conversation).or(target.urls.last()).cloned() else {
+        return answer::refused(&ApiError::new(ErrorCode::ForwardUrlInvalid), speech, None);
+    };
+    let call = Arrival {
+        speech,
+        required_shape: None,
+        route: Route::Rewrite(url),
+        endpoint: EndpointKind::Chat,
+        addressed: None,
+        own: target.own,
+    };
+    carry(&request, payload, call).await
+}
