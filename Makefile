@@ -21,7 +21,7 @@ test:
 		cd tests/clients && npm ci --no-audit --no-fund; \
 	fi
 	cargo test --release --workspace --no-fail-fast
-	CALDERA_TEST_TLS=1 cargo test --release --test suite -- gateway:: streams::
+	CALDERA_TEST_TLS=1 cargo test --release --workspace --test suite -- gateway:: streams::
 
 fmt:
 	cargo fmt --all
