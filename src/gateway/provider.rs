@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_web::http::Uri;
+#[cfg(test)]
 use actix_web::http::header::{HeaderName, HeaderValue};
 use url::Url;
 
@@ -80,6 +81,7 @@ pub struct Provider {
 
 impl Provider {
     /// The operator's first credential, where it is a header.
+    #[cfg(test)]
     pub fn operator_credential(&self) -> Option<&(HeaderName, HeaderValue)> {
         match self.credentials.first()? {
             Credential::Header(header) => Some(header),

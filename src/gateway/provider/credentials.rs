@@ -51,6 +51,7 @@ impl Credentials {
         self.credentials.is_empty()
     }
 
+    #[cfg(test)]
     pub(super) fn first(&self) -> Option<&Credential> {
         self.credentials.first()
     }

@@ -31,6 +31,7 @@ pub struct Service {
 
 impl Catalogue {
     /// The chat models that the operator's credentials reach; see [`Catalogue::models_with`].
+    #[cfg(test)]
     pub fn models_for(&self, book: &PriceBook) -> Vec<ListedModel> {
         self.models_with(book, &Means::default())
     }

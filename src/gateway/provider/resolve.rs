@@ -31,7 +31,7 @@ pub enum CredentialOwner {
     Operator,
     /// The caller's own: any path of the host.
     Caller,
-    /// The merchant's, stored here: any path of the host.
+    /// The merchant's, stored here: any path of the host, but for spend keys, whose limits hold on named endpoints only.
     Merchant,
 }
 
@@ -205,6 +205,7 @@ impl Catalogue {
     }
 
     /// Where the call of somebody goes who has no credential but the operator's.
+    #[cfg(test)]
     pub fn resolve_model(&self, book: &PriceBook, wanted: Wanted<'_>) -> Result<Target, ResolveError> {
         self.target_of_model(book, wanted, &Means::default())
     }

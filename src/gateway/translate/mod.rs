@@ -149,6 +149,7 @@ fn written(pair: Pair, mut request: Request, target: &WriteTarget<'_>) -> Result
 
 /// The provider's whole answer in the client's dialect; `None` for one that is not of the provider's dialect.
 /// `created_s` is the Unix time that OpenAI's dialect tells.
+#[cfg(test)]
 pub fn answer(pair: Pair, body: &[u8], created_s: u64) -> Option<Bytes> {
     let naming = Naming {
         id: "",
