@@ -48,7 +48,8 @@ pub fn request_headers(dialect: Dialect, from: &HeaderMap) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(REQUEST.len() + 6);
     copy(&REQUEST, from, &mut headers);
     match dialect {
-        Dialect::OpenAi => copy(&OPENAI_REQUEST, from, &mut headers),
+        Dialect::OpenAi | Dialect::Responses => copy(&OPENAI_REQUEST, from, &mut headers),
+        Dialect::Google | Dialect::Bedrock => {}
         Dialect::Anthropic => copy(&ANTHROPIC_REQUEST, from, &mut headers),
     }
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));

@@ -8,6 +8,7 @@ mod conduit;
 pub mod dialect;
 mod drain;
 pub mod egress;
+mod frames;
 pub mod headers;
 mod open_call;
 pub mod options;
@@ -39,11 +40,11 @@ use crate::engine::spend::{Granted, ReserveError};
 
 pub use call::{Addressed, Caller, Incoming, Refusal, Route, Served, Streams};
 pub use conduit::ClientSide;
-use dialect::{Dialect, UsageFrames};
+use dialect::{Dialect, OutputCapField, UsageFrames};
 pub use open_call::Costs;
 use open_call::{OpenCall, Pricing};
 use prepare::{Prepared, prepare};
-use provider::{Lease, Target};
+use provider::{Lease, Sending, Target};
 pub use pump::{Reply, ReplyBody};
 use quote::{Quote, Terms, quote};
 use upstream::Outgoing;
@@ -59,7 +60,7 @@ pub async fn serve(worker: &Worker, mut incoming: Incoming<'_>) -> Result<Served
     let quote = terms(worker, &incoming, &prepared)?;
     let granted = reserve(worker, &incoming, &prepared, quote.claim).await?;
     let account_hold = cover(worker, &incoming.caller, granted.as_ref(), quote.claim).await?;
-    let (headers, lease) = outgoing_headers(worker, &incoming, &mut prepared.target)?;
+    let (headers, lease) = outgoing_headers(worker, &incoming, &mut prepared.target, &quote.body)?;
     let admitted = Admitted {
         prepared: &prepared,
         quote: &quote,
@@ -91,9 +92,12 @@ fn terms(worker: &Worker, incoming: &Incoming<'_>, prepared: &Prepared) -> Resul
         wallet_must_cover: paid && worker.accounts().must_cover(incoming.caller.wallet_id),
         price: target.price.clone().or_else(|| worker.default_price()),
         endpoint: target.endpoint,
-        cap_field: target.provider.output_cap_field,
+        cap_field: OutputCapField::of(target.dialect, target.provider.output_cap_field),
         takes_stream_options: target.provider.takes_stream_options && target.dialect == Dialect::OpenAi,
-        model: target.model.as_deref().filter(|model| *model != shape.model),
+        model: target
+            .model
+            .as_deref()
+            .filter(|model| *model != shape.model && !target.dialect.is_addressed()),
         default_output_cap: worker.options().default_output_cap,
         slice_tokens: worker.slice_tokens(),
         calibration: worker.calibration(),
@@ -206,7 +210,7 @@ fn public_url(worker: &Worker, incoming: &Incoming<'_>, target: &Target) -> Stri
     if let Route::Url(url) | Route::Rewrite(url) = &incoming.route {
         return url.to_string();
     }
-    let path = target.provider.endpoint_path(target.endpoint);
+    let path = &target.path;
     let base = worker
         .catalogue()
         .public_base(&target.provider.name)
@@ -260,7 +264,9 @@ async fn send(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result
         streaming,
         usage_frames: match target.dialect {
             Dialect::OpenAi if !include_usage => UsageFrames::Hide,
-            Dialect::OpenAi | Dialect::Anthropic => UsageFrames::Pass,
+            Dialect::OpenAi | Dialect::Anthropic | Dialect::Google | Dialect::Bedrock | Dialect::Responses => {
+                UsageFrames::Pass
+            }
         },
         reads_usage: shape.is_some(),
         top_up: quote.top_up,
@@ -302,6 +308,7 @@ fn outgoing_headers(
     worker: &Worker,
     incoming: &Incoming<'_>,
     target: &mut Target,
+    body: &[u8],
 ) -> Result<(HeaderMap, Option<Lease>), Refusal> {
     let mut headers = headers::request_headers(target.dialect, incoming.headers);
     let (credential, lease) = match &incoming.caller.provider_key {
@@ -309,10 +316,19 @@ fn outgoing_headers(
             Some(target.credential(key).map_err(|_| Refusal::ProviderKeyInvalid)?),
             None,
         ),
-        None => target.provider.lend(|| worker.clock().now()),
+        None => target.lend(|| worker.clock().now()),
     };
     if let Some(credential) = credential {
-        credential.apply(&mut headers, &mut target.url);
+        let mut sending = Sending {
+            method: &incoming.method,
+            headers: &mut headers,
+            url: &mut target.url,
+            body,
+            wall_ms: worker.clock().wall_ms(),
+        };
+        credential
+            .apply(&mut sending)
+            .map_err(|_| Refusal::ProviderKeyInvalid)?;
     }
     Ok((headers, lease))
 }

@@ -6,10 +6,10 @@ use bytes::Bytes;
 
 use crate::domain::price::HiddenOutput;
 
-use super::dialect::{BodyError, CallShape, Changes, Dialect, inspect, named_model, rewrite};
+use super::dialect::{BodyError, CallShape, Changes, OutputCapField, inspect, rewrite};
 use super::provider::{CredentialOwner, EndpointKind, ResolveError, Target, Wanted};
 use super::translate::{self, Failure, Naming, Pair, StreamTranslator, WriteTarget, WriterOptions};
-use super::{Incoming, Refusal, Route, Streams, Worker};
+use super::{Addressed, Incoming, Refusal, Route, Streams, Worker};
 
 /// A call that is ready to be quoted.
 pub(super) struct Prepared {
@@ -81,15 +81,13 @@ pub(super) fn prepare(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepar
 }
 
 fn by_model(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepared, Refusal> {
-    let Some(dialect) = incoming.speech.as_dialect() else {
-        return foreign(worker, incoming);
-    };
-    let shape = inspect(dialect, &incoming.body).map_err(Refusal::Body)?;
-    let target = resolve_model(worker, incoming, &shape.model, dialect)?;
+    let dialect = incoming.speech;
+    let shape = inspect(dialect, &incoming.body, incoming.addressed.as_ref()).map_err(Refusal::Body)?;
+    let target = resolve_model(worker, incoming, &shape)?;
     if target.endpoint.is_free() {
         let model = target.model.as_deref().filter(|model| *model != shape.model);
         let changes = Changes {
-            model,
+            model: model.filter(|_| !dialect.is_addressed()),
             ..Changes::default()
         };
         return Ok(Prepared {
@@ -100,6 +98,11 @@ fn by_model(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepared, Refusa
             target,
         });
     }
+    spoken(worker, incoming, shape, target)
+}
+
+/// The call as its provider takes it: as it is where both speak the same, else translated.
+fn spoken(worker: &Worker, incoming: &Incoming<'_>, shape: CallShape, target: Target) -> Result<Prepared, Refusal> {
     let prepared = Prepared {
         include_usage: shape.include_usage,
         shape: Some(shape),
@@ -107,34 +110,18 @@ fn by_model(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepared, Refusa
         translation: None,
         target,
     };
-    if prepared.target.dialect == dialect {
+    if prepared.target.dialect == incoming.speech {
         return Ok(prepared);
     }
     translated(worker, incoming, prepared)
 }
 
-/// A call in a format in which no provider is called here.
-fn foreign(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepared, Refusal> {
-    let model = match &incoming.addressed {
-        Some(addressed) => addressed.model.clone(),
-        None => named_model(&incoming.body).map_err(Refusal::Body)?,
-    };
-    let target = resolve_model(worker, incoming, &model, Dialect::OpenAi)?;
-    let prepared = Prepared {
-        target,
-        shape: None,
-        body: incoming.body.clone(),
-        include_usage: false,
-        translation: None,
-    };
-    translated(worker, incoming, prepared)
-}
-
-fn resolve_model(worker: &Worker, incoming: &Incoming<'_>, model: &str, dialect: Dialect) -> Result<Target, Refusal> {
+fn resolve_model(worker: &Worker, incoming: &Incoming<'_>, shape: &CallShape) -> Result<Target, Refusal> {
     let wanted = Wanted {
-        model,
-        dialect,
+        model: &shape.model,
+        dialect: incoming.speech,
         endpoint: incoming.endpoint,
+        streams: if shape.stream { Streams::Yes } else { Streams::No },
     };
     let catalogue = worker.catalogue_for(incoming.caller.merchant.mode());
     let means = catalogue.means(incoming.caller.merchant.id, incoming.caller.provider_key.as_ref());
@@ -165,23 +152,14 @@ fn by_rewrite(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Resul
     if target.endpoint != EndpointKind::Chat {
         return Err(Refusal::Resolve(not_named(incoming, &target, url)));
     }
-    let Some(dialect) = incoming.speech.as_dialect() else {
-        return foreign(worker, incoming);
-    };
-    let shape = inspect(dialect, &incoming.body).map_err(Refusal::Body)?;
-    target.price = target.provider.price(worker.prices(), &shape.model).cloned();
-    target.model = Some(shape.model.clone());
-    let prepared = Prepared {
-        include_usage: shape.include_usage,
-        shape: Some(shape),
-        body: incoming.body.clone(),
-        translation: None,
-        target,
-    };
-    if prepared.target.dialect == dialect {
-        return Ok(prepared);
-    }
-    translated(worker, incoming, prepared)
+    // Where the address names the model the caller's format need not.
+    let addressed = target.addressed.as_ref().or(incoming.addressed.as_ref());
+    let shape = inspect(incoming.speech, &incoming.body, addressed).map_err(Refusal::Body)?;
+    let model = target.model.take().unwrap_or_else(|| shape.model.clone());
+    target.price = target.provider.price(worker.prices(), &model).cloned();
+    target.model = Some(model);
+    target.readdress(if shape.stream { Streams::Yes } else { Streams::No });
+    spoken(worker, incoming, shape, target)
 }
 
 fn by_url(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Prepared, Refusal> {
@@ -194,7 +172,8 @@ fn by_url(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Pr
     let shape = match target.endpoint {
         EndpointKind::CountTokens | EndpointKind::Models | EndpointKind::Opaque => None,
         EndpointKind::Chat | EndpointKind::Completions | EndpointKind::Embeddings => {
-            let shape = inspect(target.dialect, &incoming.body).map_err(Refusal::Body)?;
+            let addressed = target.addressed.as_ref();
+            let shape = inspect(target.dialect, &incoming.body, addressed).map_err(Refusal::Body)?;
             target.price = target.provider.price(worker.prices(), &shape.model).cloned();
             Some(shape)
         }
@@ -213,14 +192,14 @@ fn translated(worker: &Worker, incoming: &Incoming<'_>, prepared: Prepared) -> R
     let target = &prepared.target;
     let pair = Pair {
         client: incoming.speech,
-        provider: target.dialect.into(),
+        provider: target.dialect,
     };
     let price = target.price.as_deref();
     let most = price.and_then(|price| price.max_output_tokens).unwrap_or(u64::MAX);
     let model = target.model.as_deref().unwrap_or_default();
     let write = WriteTarget {
         model,
-        cap_field: target.provider.output_cap_field,
+        cap_field: OutputCapField::of(target.dialect, target.provider.output_cap_field),
         default_output_cap: most.min(worker.options().default_output_cap),
         takes_stream_options: target.provider.takes_stream_options,
         takes_reasoning_effort: price.is_some_and(|price| price.hidden_output != HiddenOutput::Never),
@@ -236,7 +215,15 @@ fn translated(worker: &Worker, incoming: &Incoming<'_>, prepared: Prepared) -> R
             message: error.message,
         })
     })?;
-    let shape = inspect(target.dialect, &written.body).map_err(Refusal::Body)?;
+    let asked = prepared.shape.as_ref();
+    let addressed = Addressed {
+        model: model.to_owned(),
+        streams: match asked {
+            Some(shape) if shape.stream => Streams::Yes,
+            Some(_) | None => Streams::No,
+        },
+    };
+    let shape = inspect(target.dialect, &written.body, Some(&addressed)).map_err(Refusal::Body)?;
     let translation = Translation {
         pair,
         include_usage: prepared.include_usage,

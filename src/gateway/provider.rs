@@ -3,7 +3,9 @@
 //! environment; anything odd in either stops the start. A provider's credential is bound to its own row and goes to no
 //! other address.
 
+mod aws;
 mod credentials;
+mod face;
 mod listing;
 mod resolve;
 mod row;
@@ -13,13 +15,12 @@ pub use credentials::Lease;
 pub use listing::{ListedModel, Service};
 pub use resolve::{CredentialOwner, Means, ResolveError, Target, Wanted};
 pub use row::{CatalogueError, EndpointKind};
-pub use style::{Credential, CredentialStyle};
+pub use style::{Credential, CredentialStyle, Sending};
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use actix_web::http::Uri;
 #[cfg(test)]
 use actix_web::http::header::{HeaderName, HeaderValue};
 use url::Url;
@@ -27,7 +28,8 @@ use url::Url;
 use super::dialect::{Dialect, OutputCapField};
 use crate::engine::provider_keys::ProviderKeys;
 use credentials::Credentials;
-use row::{Endpoint, File, More, Row};
+use face::Served;
+use row::{File, More, Row};
 
 /// Whether calls go to the real providers or to the simulated one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +72,7 @@ pub struct Provider {
     /// It may be of the operator's own network: the row says so, or the operator named the address himself.
     private: bool,
     origin: Origin,
-    endpoints: Vec<(Endpoint, Option<Uri>)>,
+    endpoints: Vec<Served>,
     pub price_tags: Vec<Arc<str>>,
     pub price_prefixes: Vec<Arc<str>>,
     pub takes_stream_options: bool,
@@ -85,7 +87,7 @@ impl Provider {
     pub fn operator_credential(&self) -> Option<&(HeaderName, HeaderValue)> {
         match self.credentials.first()? {
             Credential::Header(header) => Some(header),
-            Credential::Query(_) | Credential::Nothing => None,
+            Credential::Query(_) | Credential::Aws(_) | Credential::Nothing => None,
         }
     }
 

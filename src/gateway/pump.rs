@@ -224,5 +224,6 @@ fn text_header(answer: &RawAnswer, name: HeaderName) -> Option<&str> {
 }
 
 fn is_event_stream(answer: &RawAnswer) -> bool {
-    text_header(answer, CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/event-stream"))
+    let kinds = ["text/event-stream", "application/vnd.amazon.eventstream"];
+    text_header(answer, CONTENT_TYPE).is_some_and(|kind| kinds.iter().any(|known| kind.starts_with(known)))
 }

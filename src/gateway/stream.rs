@@ -21,11 +21,11 @@ use super::Worker;
 use super::conduit::{self, PumpSide};
 use super::dialect::{FrameVerdict, StreamReader};
 use super::drain::DrainSlot;
+use super::frames::Frames;
 use super::open_call::{Costs, Ending};
 use super::prepare::Translation;
 use super::pump::{Errand, Reply, ReplyBody, client_headers};
 use super::quote::TopUp;
-use super::sse::SseSplitter;
 use super::translate::StreamTranslator;
 use super::upstream::RawAnswer;
 use super::worker::Running;
@@ -63,7 +63,7 @@ pub struct StreamPump {
     worker: Worker,
     errand: Box<Errand>,
     answer: RawAnswer,
-    splitter: SseSplitter,
+    splitter: Frames,
     reader: StreamReader,
     translator: Option<StreamTranslator>,
     /// `None` once the client has left.
@@ -105,6 +105,7 @@ impl StreamPump {
     fn new(worker: Worker, errand: Box<Errand>, answer: RawAnswer, client: PumpSide) -> Self {
         let now = Instant::now();
         let revocation = errand.revocation.clone();
+        let splitter = Frames::of(errand.dialect);
         Self {
             reader: StreamReader::new(errand.dialect, errand.usage_frames),
             translator: errand.translation.as_ref().map(Translation::stream),
@@ -113,7 +114,7 @@ impl StreamPump {
             worker,
             errand,
             answer,
-            splitter: SseSplitter::new(),
+            splitter,
             client: Some(client),
             last: BytesMut::new(),
             drain: None,
@@ -226,6 +227,10 @@ impl StreamPump {
                 (FrameVerdict::Pass, None) => passed.push(frame.into_bytes()),
                 (FrameVerdict::Hide, None) => {}
                 (FrameVerdict::Pass | FrameVerdict::Hide, Some(translator)) => passed.push(translator.push(&frame)),
+                (FrameVerdict::Hold, translator) => {
+                    let said = translator.as_mut().map(|translator| translator.push(&frame));
+                    self.last.extend_from_slice(said.as_ref().unwrap_or(frame.bytes()));
+                }
                 (FrameVerdict::Last, translator) => {
                     let said = translator.as_mut().map(|translator| translator.push(&frame));
                     self.last.extend_from_slice(said.as_ref().unwrap_or(frame.bytes()));
@@ -313,7 +318,8 @@ impl StreamPump {
     }
 
     async fn finish(mut self, over: Over) {
-        if let Some(frame) = std::mem::take(&mut self.splitter).finish() {
+        let splitter = std::mem::replace(&mut self.splitter, Frames::of(self.errand.dialect));
+        if let Some(frame) = splitter.finish() {
             // A last frame without its blank line.
             self.reader.push(&frame);
             let said = self.translator.as_mut().map(|translator| translator.push(&frame));

@@ -4,10 +4,13 @@
 //! them; which hosts are reached is not decided here but by the catalogue.
 
 mod parameters;
+mod tail;
 
 use std::borrow::Cow;
 
 use url::{Host, Url};
+
+use super::call::Addressed;
 
 pub use parameters::OwnParameters;
 use parameters::{Owner, Plus, broken, decode, pieces};
@@ -45,6 +48,8 @@ pub struct RewriteTarget {
     pub format: String,
     /// What the address may be: clients append the path of their own format to it, so the shortest comes first.
     pub urls: Vec<Url>,
+    /// What the path of the caller's own format says of the call (Google's and Bedrock's formats).
+    pub addressed: Option<Addressed>,
     pub own: OwnParameters,
 }
 
@@ -56,17 +61,22 @@ impl RewriteTarget {
             .split_once('/')
             .ok_or_else(|| refused("the path must be /v1/rewrite/{format}/{provider URL}"))?;
         let whole = ForwardTarget::build(check(&target_in_path(address, |_| None)?)?, Parameters::read(query)?)?;
+        let mut urls = Vec::new();
+        let mut addressed = None;
+        if let Some((before, tail)) = tail::of_format(format, whole.url.path(), whole.url.query()) {
+            urls.extend(before.into_iter().map(|path| with_path(&whole.url, &path)));
+            addressed = Some(tail);
+        }
         let shorter = |suffix: &&str| {
             let path = whole.url.path().strip_suffix(*suffix)?;
-            let mut url = whole.url.clone();
-            url.set_path(path);
-            Some(url)
+            Some(with_path(&whole.url, path))
         };
-        let mut urls: Vec<Url> = CLIENT_SUFFIXES.iter().filter_map(shorter).collect();
+        urls.extend(CLIENT_SUFFIXES.iter().filter_map(shorter));
         urls.push(whole.url.clone());
         Ok(Self {
             format: format.to_owned(),
             urls,
+            addressed,
             own: whole.own,
         })
     }
@@ -131,6 +141,12 @@ impl<'q> Parameters<'q> {
         }
         Ok(Self { target, own, rest })
     }
+}
+
+fn with_path(url: &Url, path: &str) -> Url {
+    let mut url = url.clone();
+    url.set_path(path);
+    url
 }
 
 /// Puts what stands behind `/v1/forward/` at the end of `u`: newer clients keep the query of their base URL and append

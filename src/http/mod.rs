@@ -41,6 +41,7 @@ pub fn configure(config: &mut ServiceConfig) {
     health_routes(config);
     let callers = web::scope("/v1").configure(llm::configure).configure(management_routes);
     llm::configure_google(config);
+    llm::configure_bedrock(config);
     config
         .service(callers.default_service(web::to(not_found)))
         .default_service(web::to(not_found));

@@ -162,7 +162,7 @@ fn unified_path(service: &Service) -> &'static str {
         EndpointKind::Embeddings => "/embeddings",
         EndpointKind::Chat | EndpointKind::CountTokens | EndpointKind::Models | EndpointKind::Opaque => {
             match service.provider.dialect {
-                Dialect::OpenAi => "/chat/completions",
+                Dialect::OpenAi | Dialect::Google | Dialect::Bedrock | Dialect::Responses => "/chat/completions",
                 Dialect::Anthropic => "/messages",
             }
         }

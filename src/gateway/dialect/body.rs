@@ -2,6 +2,10 @@
 //! stand there once only, since readers differ in which of two they take, and each is checked by its own small reader
 //! that names the member it refuses. All other members pass unread.
 
+mod bedrock;
+mod google;
+mod responses;
+
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -10,23 +14,41 @@ use super::media::Messages;
 use super::wire::Text;
 use super::{Dialect, service_tier};
 use crate::domain::price::ServiceTier;
+use crate::gateway::call::Addressed;
 
-/// Reads what a call asks for. The body is JSON of the dialect; an embeddings call is read as OpenAI's.
-pub fn inspect(dialect: Dialect, body: &[u8]) -> Result<CallShape, BodyError> {
+/// Reads what a call asks for. What the address says of it is needed in the dialects that leave the model to it.
+pub fn inspect(dialect: Dialect, body: &[u8], addressed: Option<&Addressed>) -> Result<CallShape, BodyError> {
+    let unaddressed = || refusal(Some("model"), "the address must name a model");
+    match dialect {
+        Dialect::OpenAi | Dialect::Anthropic => inspect_chat(dialect, body),
+        Dialect::Google => google::inspect(body, addressed.ok_or_else(unaddressed)?),
+        Dialect::Bedrock => bedrock::inspect(body, addressed.ok_or_else(unaddressed)?),
+        Dialect::Responses => responses::inspect(body),
+    }
+}
+
+/// The text of a body that is a JSON object, as far as its first byte tells.
+fn object_text(body: &[u8]) -> Result<&str, BodyError> {
     let text = std::str::from_utf8(body).map_err(|_| refusal(None, "the body is not UTF-8"))?;
     if !text.trim_ascii_start().starts_with('{') && !text.trim_ascii().is_empty() {
         return Err(refusal(None, "the body is invalid: it must be a JSON object"));
     }
+    Ok(text)
+}
+
+/// OpenAI's chat and Anthropic's messages; an embeddings call is read as OpenAI's.
+fn inspect_chat(dialect: Dialect, body: &[u8]) -> Result<CallShape, BodyError> {
+    let text = object_text(body)?;
     let fields: Fields<'_> = serde_json::from_str(text).map_err(|error| unreadable(&error))?;
-    let model = fields.model()?;
+    let model = model_of(fields.model)?;
     let options = fields.stream_options()?;
     let tools = fields.tools()?;
     let messages = fields.messages.unwrap_or_default();
-    let (tier, unknown_tier) = fields.tier()?;
+    let (tier, unknown_tier) = tier_of(fields.service_tier)?;
     Ok(CallShape {
         dialect,
         model,
-        stream: fields.stream()?,
+        stream: stream_of(fields.stream)?,
         include_usage: options.include_usage.is_some_and(|value| value.get() == "true"),
         max_tokens: count("max_tokens", fields.max_tokens)?,
         max_completion_tokens: count("max_completion_tokens", fields.max_completion_tokens)?,
@@ -43,22 +65,11 @@ pub fn inspect(dialect: Dialect, body: &[u8]) -> Result<CallShape, BodyError> {
         long_cache: fields.keeps_cache_long(dialect, text),
         audio_output: is_set(fields.audio),
         predicted_tokens: fields.prediction.map_or(0, |value| value.get().len() as u64),
+        previous_response: None,
+        stored_conversation: false,
         unbounded: tools.unbounded.or(unknown_tier).or_else(|| fields.unbounded()),
         spans: fields.spans(text, options.include_usage),
     })
-}
-
-/// The model of a body of which nothing else is read here; a format that is translated is read whole there.
-pub fn named_model(body: &[u8]) -> Result<String, BodyError> {
-    #[derive(Deserialize)]
-    struct Named {
-        model: Option<String>,
-    }
-    let named: Named = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
-    named
-        .model
-        .filter(|model| !model.is_empty())
-        .ok_or_else(|| refusal(Some("model"), "`model` is required"))
 }
 
 /// The members of a body that are read; all others pass unread.
@@ -161,21 +172,6 @@ impl Tools {
 }
 
 impl<'a> Fields<'a> {
-    fn model(&self) -> Result<String, BodyError> {
-        let raw = self
-            .model
-            .ok_or_else(|| refusal(Some("model"), "`model` is required"))?;
-        let Text(model) =
-            serde_json::from_str(raw.get()).map_err(|_| refusal(Some("model"), "`model` must be a string"))?;
-        if model.is_empty() || model.len() > 256 || model.chars().any(char::is_control) {
-            return Err(refusal(
-                Some("model"),
-                "`model` must have 1 to 256 characters and no control characters",
-            ));
-        }
-        Ok(model.into_owned())
-    }
-
     /// Answers that are made side by side: `n` or `best_of` for each prompt of the older completions.
     fn choice_count(&self) -> Result<u64, BodyError> {
         let most = count("n", self.n)?.max(count("best_of", self.best_of)?);
@@ -191,14 +187,6 @@ impl<'a> Fields<'a> {
         let items: Result<Vec<serde::de::IgnoredAny>, _> =
             serde_json::from_str(self.prompt.map_or("[]", RawValue::get));
         items.map_or(1, |items| if several { items.len().max(1) as u64 } else { 1 })
-    }
-
-    fn stream(&self) -> Result<bool, BodyError> {
-        match self.stream.map(RawValue::get) {
-            Some("true") => Ok(true),
-            Some("false" | "null") | None => Ok(false),
-            Some(_) => Err(refusal(Some("stream"), "`stream` must be a boolean")),
-        }
     }
 
     fn stream_options(&self) -> Result<StreamOptions<'a>, BodyError> {
@@ -223,27 +211,21 @@ impl<'a> Fields<'a> {
         Ok(tools)
     }
 
-    /// The tier asked for; one that has no price here is named as unbounded.
-    fn tier(&self) -> Result<(ServiceTier, Option<&'static str>), BodyError> {
-        let Some(raw) = self.service_tier.filter(|raw| raw.get() != "null") else {
-            return Ok((ServiceTier::Standard, None));
-        };
-        let Text(text) = serde_json::from_str(raw.get())
-            .map_err(|_| refusal(Some("service_tier"), "`service_tier` must be a string"))?;
-        Ok(service_tier(&text).map_or((ServiceTier::Standard, Some("service_tier")), |tier| (tier, None)))
-    }
-
     fn keeps_cache_long(&self, dialect: Dialect, text: &str) -> bool {
         match dialect {
-            Dialect::OpenAi => is_set(self.prompt_cache_retention),
             Dialect::Anthropic => text.contains("\"1h\""),
+            Dialect::OpenAi | Dialect::Google | Dialect::Bedrock | Dialect::Responses => {
+                is_set(self.prompt_cache_retention)
+            }
         }
     }
 
     /// Anthropic's models think where they are asked to, OpenAI's unless they are asked not to.
     fn may_think(&self, dialect: Dialect) -> bool {
         match dialect {
-            Dialect::OpenAi => self.reasoning_effort.is_none_or(|effort| effort.get() != "\"none\""),
+            Dialect::OpenAi | Dialect::Google | Dialect::Bedrock | Dialect::Responses => {
+                self.reasoning_effort.is_none_or(|effort| effort.get() != "\"none\"")
+            }
             Dialect::Anthropic => self.thinking.filter(|raw| raw.get() != "null").is_some_and(|raw| {
                 let thinking: Result<Thinking<'_>, _> = serde_json::from_str(raw.get());
                 thinking.map_or(true, |thinking| thinking.kind.is_none_or(|kind| kind.0 != "disabled"))
@@ -276,6 +258,7 @@ impl<'a> Fields<'a> {
         };
         Spans {
             start: body.find('{').map_or(0, |brace| brace + 1),
+            cap_home: None,
             model: self.model.map(span).unwrap_or_default(),
             max_tokens: self.max_tokens.map(span),
             max_completion_tokens: self.max_completion_tokens.map(span),
@@ -283,6 +266,37 @@ impl<'a> Fields<'a> {
             include_usage: include_usage.map(span),
         }
     }
+}
+
+fn model_of(raw: Option<&RawValue>) -> Result<String, BodyError> {
+    let raw = raw.ok_or_else(|| refusal(Some("model"), "`model` is required"))?;
+    let Text(model) =
+        serde_json::from_str(raw.get()).map_err(|_| refusal(Some("model"), "`model` must be a string"))?;
+    if model.is_empty() || model.len() > 256 || model.chars().any(char::is_control) {
+        return Err(refusal(
+            Some("model"),
+            "`model` must have 1 to 256 characters and no control characters",
+        ));
+    }
+    Ok(model.into_owned())
+}
+
+fn stream_of(raw: Option<&RawValue>) -> Result<bool, BodyError> {
+    match raw.map(RawValue::get) {
+        Some("true") => Ok(true),
+        Some("false" | "null") | None => Ok(false),
+        Some(_) => Err(refusal(Some("stream"), "`stream` must be a boolean")),
+    }
+}
+
+/// The tier asked for; one that has no price here is named as unbounded.
+fn tier_of(raw: Option<&RawValue>) -> Result<(ServiceTier, Option<&'static str>), BodyError> {
+    let Some(raw) = raw.filter(|raw| raw.get() != "null") else {
+        return Ok((ServiceTier::Standard, None));
+    };
+    let Text(text) = serde_json::from_str(raw.get())
+        .map_err(|_| refusal(Some("service_tier"), "`service_tier` must be a string"))?;
+    Ok(service_tier(&text).map_or((ServiceTier::Standard, Some("service_tier")), |tier| (tier, None)))
 }
 
 fn is_set(value: Option<&RawValue>) -> bool {
@@ -326,3 +340,7 @@ fn unreadable(error: &serde_json::Error) -> BodyError {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+#[path = "body/native_tests.rs"]
+mod native;

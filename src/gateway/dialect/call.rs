@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use super::media::Messages;
 use super::{Dialect, OutputCapField};
 use crate::domain::price::{Bound, ServiceTier};
 
@@ -57,6 +58,10 @@ pub struct CallShape {
     pub audio_output: bool,
     /// Output that may be billed on top of the cap: rejected predictions.
     pub predicted_tokens: u64,
+    /// The earlier answer on which the call goes on (responses).
+    pub previous_response: Option<String>,
+    /// The call goes on with a conversation that the provider keeps (responses).
+    pub stored_conversation: bool,
     /// The field that makes the cost unknowable beforehand.
     pub unbounded: Option<&'static str>,
     pub(super) spans: Spans,
@@ -70,6 +75,8 @@ pub(super) struct Spans {
     pub(super) model: Range<usize>,
     pub(super) max_tokens: Option<Range<usize>>,
     pub(super) max_completion_tokens: Option<Range<usize>>,
+    /// The object that holds the output cap, in dialects that keep it in one.
+    pub(super) cap_home: Option<Range<usize>>,
     pub(super) stream_options: Option<Range<usize>>,
     pub(super) include_usage: Option<Range<usize>>,
 }
@@ -85,14 +92,43 @@ pub enum OutputCap {
 }
 
 impl CallShape {
+    /// A call of which nothing is known but its model and its messages.
+    pub(super) fn of(dialect: Dialect, model: String, body_bytes: u64, messages: Messages) -> Self {
+        Self {
+            dialect,
+            model,
+            stream: false,
+            include_usage: false,
+            max_tokens: None,
+            max_completion_tokens: None,
+            choice_count: 1,
+            service_tier: ServiceTier::Standard,
+            message_count: messages.message_count,
+            tool_count: 0,
+            text_bytes: body_bytes.saturating_sub(messages.inline_bytes),
+            image_count: messages.image_count,
+            audio_bytes: messages.audio_bytes,
+            unmeasured_count: messages.unmeasured_count,
+            web_searches: 0,
+            may_think: false,
+            long_cache: false,
+            audio_output: false,
+            predicted_tokens: 0,
+            previous_response: None,
+            stored_conversation: false,
+            unbounded: None,
+            spans: Spans::default(),
+        }
+    }
+
     /// The output cap, seen from a provider that honours the given field. A provider that takes
     /// `max_completion_tokens` honours both, and then the larger counts.
     pub fn output_cap(&self, field: OutputCapField) -> OutputCap {
         match (field, self.max_tokens, self.max_completion_tokens) {
             (_, None, None) => OutputCap::Absent,
-            (OutputCapField::MaxTokens, Some(cap), _) => OutputCap::Honoured(cap),
-            (OutputCapField::MaxTokens, None, Some(cap)) => OutputCap::Elsewhere(cap),
             (OutputCapField::MaxCompletionTokens, old, new) => OutputCap::Honoured(old.max(new).unwrap_or(0)),
+            (_, Some(cap), _) => OutputCap::Honoured(cap),
+            (_, None, Some(cap)) => OutputCap::Elsewhere(cap),
         }
     }
 
@@ -136,7 +172,9 @@ impl CallShape {
     /// The most tokens that one image costs: gpt-4o-mini's eight tiles are 48,169; Claude's largest are below 5,000.
     const fn image_tokens_max(&self) -> u64 {
         match self.dialect {
-            Dialect::OpenAi => 50_000,
+            Dialect::OpenAi | Dialect::Responses => 50_000,
+            Dialect::Google => 20_000,
+            Dialect::Bedrock => 10_000,
             Dialect::Anthropic => 5_000,
         }
     }

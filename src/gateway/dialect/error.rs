@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Dialect, Speech};
+use super::Dialect;
 use crate::gateway::translate::{bedrock, google};
 
 /// One error, before it has a shape.
@@ -20,45 +20,57 @@ pub struct ErrorDetail<'a> {
 }
 
 /// The body of an error in a dialect's shape, with our `code` and `status` in the same object.
-pub fn error_body(speech: Speech, detail: ErrorDetail<'_>) -> Value {
-    let dialect = match speech {
-        Speech::OpenAi | Speech::Responses => Dialect::OpenAi,
-        Speech::Anthropic => Dialect::Anthropic,
-        Speech::Google => return google::error_body(&detail),
-        Speech::Bedrock => return bedrock::error_body(&detail),
-    };
+pub fn error_body(dialect: Dialect, detail: ErrorDetail<'_>) -> Value {
+    let (status, param, request_id) = (detail.status, detail.param, detail.request_id);
+    match dialect {
+        Dialect::OpenAi | Dialect::Responses => {
+            let mut error = error_object(detail, openai_type(status));
+            error.insert("param".to_owned(), param.into());
+            json!({ "error": error })
+        }
+        Dialect::Anthropic => {
+            let error = error_object(detail, anthropic_type(status));
+            json!({ "type": "error", "error": error, "request_id": request_id })
+        }
+        Dialect::Google => google::error_body(&detail),
+        Dialect::Bedrock => bedrock::error_body(&detail),
+    }
+}
+
+fn error_object(detail: ErrorDetail<'_>, kind: &str) -> Map<String, Value> {
     let mut error = detail.extra.unwrap_or_default();
     error.insert("message".to_owned(), detail.message.into());
     error.insert("code".to_owned(), detail.code.into());
     error.insert("status".to_owned(), detail.status.into());
-    error.insert("type".to_owned(), error_type(dialect, detail.status).into());
-    match dialect {
-        Dialect::OpenAi => {
-            error.insert("param".to_owned(), detail.param.into());
-            json!({ "error": error })
-        }
-        Dialect::Anthropic => {
-            json!({ "type": "error", "error": error, "request_id": detail.request_id })
-        }
+    error.insert("type".to_owned(), kind.into());
+    error
+}
+
+/// The `type` by which OpenAI names errors of this status.
+const fn openai_type(status: u16) -> &'static str {
+    match status {
+        401 => "authentication_error",
+        402 => "insufficient_quota",
+        403 => "permission_error",
+        429 => "rate_limit_error",
+        400..=499 => "invalid_request_error",
+        _ => "server_error",
     }
 }
 
-/// The `type` by which the provider itself names errors of this status.
-fn error_type(dialect: Dialect, status: u16) -> &'static str {
-    match (dialect, status) {
-        (Dialect::OpenAi | Dialect::Anthropic, 401) => "authentication_error",
-        (Dialect::OpenAi | Dialect::Anthropic, 403) => "permission_error",
-        (Dialect::OpenAi | Dialect::Anthropic, 429) => "rate_limit_error",
-        (Dialect::OpenAi, 402) => "insufficient_quota",
-        (Dialect::OpenAi, 400..=499) => "invalid_request_error",
-        (Dialect::OpenAi, _) => "server_error",
-        (Dialect::Anthropic, 402) => "billing_error",
-        (Dialect::Anthropic, 404) => "not_found_error",
-        (Dialect::Anthropic, 413) => "request_too_large",
-        (Dialect::Anthropic, 400..=499) => "invalid_request_error",
-        (Dialect::Anthropic, 503 | 529) => "overloaded_error",
-        (Dialect::Anthropic, 504) => "timeout_error",
-        (Dialect::Anthropic, _) => "api_error",
+/// The same of Anthropic.
+const fn anthropic_type(status: u16) -> &'static str {
+    match status {
+        401 => "authentication_error",
+        402 => "billing_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        413 => "request_too_large",
+        429 => "rate_limit_error",
+        400..=499 => "invalid_request_error",
+        503 | 529 => "overloaded_error",
+        504 => "timeout_error",
+        _ => "api_error",
     }
 }
 
@@ -78,9 +90,9 @@ mod tests {
         };
         let openai = json!({"error": {"message": "The limit is reached.", "code": "spend_limit_reached", "status": 402,
             "type": "insufficient_quota", "param": null, "limit": "5.00"}});
-        assert_eq!(error_body(Speech::OpenAi, detail()), openai);
+        assert_eq!(error_body(Dialect::OpenAi, detail()), openai);
         let anthropic = json!({"type": "error", "request_id": "req_1", "error": {"message": "The limit is reached.",
             "code": "spend_limit_reached", "status": 402, "type": "billing_error", "limit": "5.00"}});
-        assert_eq!(error_body(Speech::Anthropic, detail()), anthropic);
+        assert_eq!(error_body(Dialect::Anthropic, detail()), anthropic);
     }
 }

@@ -69,6 +69,9 @@ struct Part<'a> {
     input_audio: Option<&'a RawValue>,
     #[serde(borrow, default)]
     file: Option<&'a RawValue>,
+    /// Of responses, where it stands in the part itself.
+    #[serde(borrow, default)]
+    file_data: Option<&'a RawValue>,
     #[serde(borrow, default)]
     source: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -91,8 +94,12 @@ struct Source<'a> {
 }
 
 /// Kinds of parts that are nothing but text in the body.
-const TEXT_KINDS: [&str; 10] = [
+const TEXT_KINDS: [&str; 14] = [
     "text",
+    "input_text",
+    "output_text",
+    "summary_text",
+    "reasoning_text",
     "refusal",
     "thinking",
     "redacted_thinking",
@@ -105,7 +112,7 @@ const TEXT_KINDS: [&str; 10] = [
 ];
 
 impl Messages {
-    fn count_content(&mut self, content: &str, depth: usize) -> Result<(), String> {
+    pub(super) fn count_content(&mut self, content: &str, depth: usize) -> Result<(), String> {
         if !content.starts_with('[') {
             return Ok(());
         }
@@ -119,14 +126,15 @@ impl Messages {
     fn count_part(&mut self, part: &Part<'_>, depth: usize) -> Result<(), String> {
         let kind = part.kind.as_ref().map_or("", |kind| kind.0.as_ref());
         match kind {
-            "image_url" => self.count_image(part.image_url),
+            "image_url" | "input_image" => self.count_image(part.image_url),
             "input_audio" => {
                 let size_bytes = size(part.input_audio);
                 self.audio_bytes += size_bytes;
                 self.inline_bytes += size_bytes;
             }
-            "file" => {
-                self.inline_bytes += size(source(part.file).file_data);
+            "file" | "input_file" => {
+                let file_data = source(part.file).file_data.or(part.file_data);
+                self.inline_bytes += size(file_data);
                 self.unmeasured_count += 1;
             }
             "image" | "document" => self.count_source(kind, source(part.source), depth)?,

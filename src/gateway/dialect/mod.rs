@@ -3,17 +3,20 @@
 //! prices' limits, keys or connections; a body that cannot be understood is refused with the parameter's name.
 
 mod anthropic;
+mod bedrock;
 mod body;
 mod call;
 mod error;
+mod google;
 mod media;
 mod openai;
+mod responses;
 mod rewrite;
 mod stream;
 mod terminal;
 mod wire;
 
-pub use body::{inspect, named_model};
+pub use body::inspect;
 pub use call::{BodyError, CallShape, OutputCap};
 pub use error::{ErrorDetail, error_body};
 pub use rewrite::{Changes, rewrite};
@@ -23,12 +26,16 @@ pub(in crate::gateway) use anthropic::{Counts as AnthropicCounts, WireUsage as A
 pub(in crate::gateway) use openai::WireUsage as OpenAiUsage;
 pub(in crate::gateway) use wire::{Count, Text};
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
+use super::sse::Frame;
 use crate::domain::price::ServiceTier;
 use crate::domain::usage::Usage;
 
-/// The wire format of a request and its answer.
+/// The wire format of a request and its answer. Clients speak one, providers speak one or several; where they differ the
+/// gateway translates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dialect {
@@ -36,47 +43,52 @@ pub enum Dialect {
     OpenAi,
     /// Anthropic's messages.
     Anthropic,
-}
-
-impl Dialect {
-    /// The dialect's name as keys' `request_shape` and the catalogue spell it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::OpenAi => "openai",
-            Self::Anthropic => "anthropic",
-        }
-    }
-}
-
-/// What a client speaks. Providers are called in fewer dialects than clients speak: the others are translated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Speech {
-    OpenAi,
-    Anthropic,
-    /// Google's generateContent.
+    /// Google's generateContent: the address says the model and whether to stream.
     Google,
-    /// Bedrock's Converse.
+    /// Bedrock's Converse: the address says the model and whether to stream.
     Bedrock,
     /// OpenAI's responses.
     Responses,
 }
 
-impl From<Dialect> for Speech {
-    fn from(dialect: Dialect) -> Self {
-        match dialect {
-            Dialect::OpenAi => Self::OpenAi,
-            Dialect::Anthropic => Self::Anthropic,
+/// What a client speaks.
+pub type Speech = Dialect;
+
+impl Dialect {
+    /// The dialect's name in the catalogue.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Google => "google",
+            Self::Bedrock => "bedrock",
+            Self::Responses => "responses",
         }
     }
-}
 
-impl Speech {
-    /// The dialect of providers that speak the same; `None` where every call is translated.
-    pub const fn as_dialect(self) -> Option<Dialect> {
+    /// Whether the address says the model and whether to stream, and not the body.
+    pub const fn is_addressed(self) -> bool {
         match self {
-            Self::OpenAi => Some(Dialect::OpenAi),
-            Self::Anthropic => Some(Dialect::Anthropic),
-            Self::Google | Self::Bedrock | Self::Responses => None,
+            Self::OpenAi | Self::Anthropic | Self::Responses => false,
+            Self::Google | Self::Bedrock => true,
+        }
+    }
+
+    /// The provider whose own format it is: models that the price book does not know go there.
+    pub const fn home(self) -> &'static str {
+        match self {
+            Self::OpenAi | Self::Responses => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Google => "google",
+            Self::Bedrock => "bedrock",
+        }
+    }
+
+    /// What is read of a frame of a stream: the data of a server-sent event, or a message of AWS's encoding as it stands.
+    pub(in crate::gateway) fn data(self, frame: &Frame) -> Option<Cow<'_, [u8]>> {
+        match self {
+            Self::Bedrock => Some(Cow::Borrowed(frame.bytes())),
+            Self::OpenAi | Self::Anthropic | Self::Google | Self::Responses => frame.fields().data,
         }
     }
 }
@@ -88,14 +100,45 @@ pub enum OutputCapField {
     #[default]
     MaxTokens,
     MaxCompletionTokens,
+    /// Responses.
+    MaxOutputTokens,
+    /// Google's `generationConfig.maxOutputTokens`.
+    #[serde(skip)]
+    GenerationConfig,
+    /// Bedrock's `inferenceConfig.maxTokens`.
+    #[serde(skip)]
+    InferenceConfig,
 }
 
 impl OutputCapField {
-    /// The field's name on the wire.
+    /// The field's name on the wire, behind that of the object that holds it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::MaxTokens => "max_tokens",
             Self::MaxCompletionTokens => "max_completion_tokens",
+            Self::MaxOutputTokens => "max_output_tokens",
+            Self::GenerationConfig => "maxOutputTokens",
+            Self::InferenceConfig => "maxTokens",
+        }
+    }
+
+    /// The object that holds the field, where it does not stand in the body itself.
+    pub const fn home(self) -> Option<&'static str> {
+        match self {
+            Self::MaxTokens | Self::MaxCompletionTokens | Self::MaxOutputTokens => None,
+            Self::GenerationConfig => Some("generationConfig"),
+            Self::InferenceConfig => Some("inferenceConfig"),
+        }
+    }
+
+    /// The field in which a dialect has its cap; imitators of OpenAI's chat differ, so their row says it.
+    pub const fn of(dialect: Dialect, row: Self) -> Self {
+        match dialect {
+            Dialect::OpenAi => row,
+            Dialect::Anthropic => Self::MaxTokens,
+            Dialect::Responses => Self::MaxOutputTokens,
+            Dialect::Google => Self::GenerationConfig,
+            Dialect::Bedrock => Self::InferenceConfig,
         }
     }
 }
@@ -125,6 +168,9 @@ pub fn read_answer(dialect: Dialect, body: &[u8]) -> Answer {
     match dialect {
         Dialect::OpenAi => openai::read_answer(body),
         Dialect::Anthropic => anthropic::read_answer(body),
+        Dialect::Google => google::read_answer(body),
+        Dialect::Bedrock => bedrock::read_answer(body),
+        Dialect::Responses => responses::read_answer(body),
     }
 }
 

@@ -34,7 +34,7 @@ pub fn rewrite(body: &Bytes, shape: &CallShape, changes: Changes<'_>) -> Bytes {
         });
     }
     if let Some((field, cap)) = changes.output_cap {
-        edits.push(output_cap(shape, field, cap));
+        edits.push(output_cap(body, shape, field, cap));
     }
     if changes.include_usage && !shape.include_usage {
         edits.push(include_usage(body, shape));
@@ -46,17 +46,40 @@ pub fn rewrite(body: &Bytes, shape: &CallShape, changes: Changes<'_>) -> Bytes {
     }
 }
 
-fn output_cap(shape: &CallShape, field: OutputCapField, cap: u64) -> Edit {
+fn output_cap(body: &[u8], shape: &CallShape, field: OutputCapField, cap: u64) -> Edit {
+    let spans = &shape.spans;
     let place = match field {
-        OutputCapField::MaxTokens => &shape.spans.max_tokens,
-        OutputCapField::MaxCompletionTokens => &shape.spans.max_completion_tokens,
+        OutputCapField::MaxCompletionTokens => &spans.max_completion_tokens,
+        OutputCapField::MaxTokens
+        | OutputCapField::MaxOutputTokens
+        | OutputCapField::GenerationConfig
+        | OutputCapField::InferenceConfig => &spans.max_tokens,
     };
-    match place {
-        Some(place) => Edit {
+    if let Some(place) = place {
+        return Edit {
             place: place.clone(),
             text: cap.to_string(),
-        },
-        None => insert(shape.spans.start, format!("\"{}\":{cap},", field.name())),
+        };
+    }
+    let member = format!("\"{}\":{cap}", field.name());
+    match (field.home(), &spans.cap_home) {
+        (None, _) => insert(spans.start, format!("{member},")),
+        (Some(home), None) => insert(spans.start, format!("\"{home}\":{{{member}}},")),
+        (Some(_), Some(place)) => into_object(body, place, &member),
+    }
+}
+
+/// Puts a member into an object that may be empty or null.
+fn into_object(body: &[u8], place: &Range<usize>, member: &str) -> Edit {
+    let object = &body[place.clone()];
+    let empty = object.iter().filter(|byte| !byte.is_ascii_whitespace()).count() <= 2;
+    if empty || object == b"null" {
+        Edit {
+            place: place.clone(),
+            text: format!("{{{member}}}"),
+        }
+    } else {
+        insert(place.start + 1, format!("{member},"))
     }
 }
 
@@ -71,16 +94,7 @@ fn include_usage(body: &[u8], shape: &CallShape) -> Edit {
     let Some(place) = &spans.stream_options else {
         return insert(spans.start, r#""stream_options":{"include_usage":true},"#.to_owned());
     };
-    let options = &body[place.clone()];
-    let empty = options.iter().filter(|byte| !byte.is_ascii_whitespace()).count() <= 2;
-    if empty || options == b"null" {
-        Edit {
-            place: place.clone(),
-            text: r#"{"include_usage":true}"#.to_owned(),
-        }
-    } else {
-        insert(place.start + 1, r#""include_usage":true,"#.to_owned())
-    }
+    into_object(body, place, r#""include_usage":true"#)
 }
 
 fn insert(at: usize, text: String) -> Edit {
@@ -108,7 +122,7 @@ mod tests {
 
     fn rewritten(body: &str, changes: Changes<'_>) -> String {
         let bytes = Bytes::copy_from_slice(body.as_bytes());
-        let shape = inspect(Dialect::OpenAi, &bytes).unwrap();
+        let shape = inspect(Dialect::OpenAi, &bytes, None).unwrap();
         String::from_utf8(rewrite(&bytes, &shape, changes).to_vec()).unwrap()
     }
 
@@ -184,7 +198,7 @@ mod tests {
     #[test]
     fn an_unchanged_body_is_not_copied() {
         let body = Bytes::from_static(br#"{"model":"m","stream_options":{"include_usage":true}}"#);
-        let shape = inspect(Dialect::OpenAi, &body).unwrap();
+        let shape = inspect(Dialect::OpenAi, &body, None).unwrap();
         let same = Changes {
             include_usage: true,
             output_cap: None,

@@ -2,12 +2,17 @@
 //! the stream came to its own end. It decides whether a frame passes, never changes one, and fails open: a frame that
 //! it cannot read passes and counts as text, because its bytes were served.
 
+mod anthropic;
+mod bedrock;
+mod google;
+mod openai;
+mod responses;
+
 use bytes::Bytes;
 
-use super::anthropic::{Counts, Event};
-use super::openai::Chunk;
+use super::Dialect;
+use super::anthropic::Counts;
 use super::terminal::{self, Opening};
-use super::{Dialect, service_tier};
 use crate::domain::price::ServiceTier;
 use crate::domain::usage::Usage;
 use crate::gateway::sse::Frame;
@@ -25,6 +30,8 @@ pub enum UsageFrames {
 pub enum FrameVerdict {
     Pass,
     Hide,
+    /// Near the end: it and all that follows pass once the call is settled.
+    Hold,
     /// The stream's own end: it passes once the call is settled.
     Last,
 }
@@ -45,6 +52,8 @@ pub struct StreamReader {
     partial_usage: Option<Usage>,
     content_bytes: u64,
     content_frames: u64,
+    /// The model said why it stopped; more may follow.
+    stopped: bool,
     finished: bool,
     failed: bool,
 }
@@ -61,6 +70,7 @@ impl StreamReader {
             partial_usage: None,
             content_bytes: 0,
             content_frames: 0,
+            stopped: false,
             finished: false,
             failed: false,
         }
@@ -68,12 +78,15 @@ impl StreamReader {
 
     /// Takes the next frame of the provider.
     pub fn push(&mut self, frame: &Frame) -> FrameVerdict {
-        let Some(data) = frame.fields().data else {
+        let Some(data) = self.dialect.data(frame) else {
             return FrameVerdict::Pass;
         };
         match self.dialect {
             Dialect::OpenAi => self.push_openai(&data),
             Dialect::Anthropic => self.push_anthropic(&data),
+            Dialect::Google => self.push_google(&data),
+            Dialect::Bedrock => self.push_bedrock(&data),
+            Dialect::Responses => self.push_responses(&data),
         }
     }
 
@@ -116,9 +129,9 @@ impl StreamReader {
         self.content_frames.max(self.content_bytes / 8)
     }
 
-    /// The provider ended the stream by its own last frame.
+    /// The provider ended the stream by its own last frame, or said in it why the model stopped.
     pub fn is_finished(&self) -> bool {
-        self.finished
+        self.finished || self.stopped
     }
 
     /// The provider reported an error inside the stream.
@@ -132,105 +145,9 @@ impl StreamReader {
         match self.dialect {
             Dialect::OpenAi => terminal::openai(&self.opening, usage, self.usage_frames),
             Dialect::Anthropic => terminal::anthropic(&self.opening, usage),
-        }
-    }
-
-    fn push_openai(&mut self, data: &[u8]) -> FrameVerdict {
-        if data.trim_ascii() == b"[DONE]" {
-            self.finished = true;
-            return FrameVerdict::Last;
-        }
-        let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else {
-            return self.count_unread(data);
-        };
-        self.failed |= chunk.error.is_some();
-        self.open_openai(&chunk);
-        let choices = chunk.choices.unwrap_or_default();
-        let mut text_bytes = 0;
-        let mut finishes = false;
-        for choice in &choices {
-            text_bytes += choice.delta.map_or(0, |delta| delta.0) + choice.text.map_or(0, |text| text.0);
-            finishes |= choice.finish_reason.is_some();
-            self.follow(choice.index.into(), choice.finish_reason.is_some());
-        }
-        self.count_text(text_bytes);
-        let Some(usage) = chunk.usage else {
-            return FrameVerdict::Pass;
-        };
-        if let Some(usage) = usage.read() {
-            self.partial_usage = Some(usage);
-            if choices.is_empty() || finishes {
-                self.final_usage = Some(usage);
-            }
-        }
-        match self.usage_frames {
-            UsageFrames::Hide if choices.is_empty() && chunk.error.is_none() => FrameVerdict::Hide,
-            UsageFrames::Hide | UsageFrames::Pass => FrameVerdict::Pass,
-        }
-    }
-
-    fn open_openai(&mut self, chunk: &Chunk<'_>) {
-        if let Some(tier) = &chunk.service_tier {
-            self.service_tier = service_tier(&tier.0);
-        }
-        if self.opening.id.is_none() {
-            self.opening.id = chunk
-                .id
-                .as_ref()
-                .filter(|id| !id.0.is_empty())
-                .map(|id| id.0.to_string());
-        }
-        if self.opening.model.is_none() {
-            self.opening.model = chunk
-                .model
-                .as_ref()
-                .filter(|model| !model.0.is_empty())
-                .map(|model| model.0.to_string());
-            self.opening.created_s = chunk.created.or_zero();
-        }
-    }
-
-    fn push_anthropic(&mut self, data: &[u8]) -> FrameVerdict {
-        let Ok(event) = serde_json::from_slice::<Event<'_>>(data) else {
-            return self.count_unread(data);
-        };
-        match event.kind.0.as_ref() {
-            "content_block_delta" => self.count_text(event.delta.map_or(0, |delta| delta.0)),
-            "content_block_start" => self.follow(event.index.unwrap_or(0), false),
-            "content_block_stop" => self.follow(event.index.unwrap_or(0), true),
-            "message_start" => self.open_anthropic(&event),
-            "message_delta" => self.take_final_counts(&event),
-            "error" => self.failed = true,
-            "message_stop" => {
-                self.finished = true;
-                return FrameVerdict::Last;
-            }
-            _ => {}
-        }
-        FrameVerdict::Pass
-    }
-
-    fn open_anthropic(&mut self, event: &Event<'_>) {
-        let Some(message) = &event.message else {
-            return;
-        };
-        self.opening.id = message.id.as_ref().map(|id| id.0.to_string());
-        self.opening.model = message.model.as_ref().map(|model| model.0.to_string());
-        if let Some(usage) = &message.usage {
-            self.service_tier = usage.service_tier.as_ref().and_then(|tier| service_tier(&tier.0));
-            self.counts = Counts::of(usage);
-            self.partial_usage = self.counts.read();
-        }
-    }
-
-    /// `message_delta` carries cumulative counts; a count that cannot be true leaves what was known before.
-    fn take_final_counts(&mut self, event: &Event<'_>) {
-        let Some(usage) = &event.usage else { return };
-        let counts = Counts::of(usage).over(self.counts);
-        if let Some(usage) = counts.read() {
-            self.counts = counts;
-            self.final_usage = Some(usage);
-            self.partial_usage = Some(usage);
+            Dialect::Google => terminal::google(&self.opening, usage),
+            Dialect::Bedrock => terminal::bedrock(&self.opening, usage),
+            Dialect::Responses => terminal::responses(&self.opening, usage),
         }
     }
 
@@ -259,3 +176,7 @@ impl StreamReader {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+#[path = "stream/native_tests.rs"]
+mod native;

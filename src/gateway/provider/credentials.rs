@@ -28,41 +28,51 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// What a provider takes from the operator; empty where he has nothing for it.
 #[derive(Default)]
 pub(super) struct Credentials {
-    credentials: Vec<Credential>,
+    /// The same keys in each style that the provider takes, the row's own first.
+    styles: Vec<(CredentialStyle, Vec<Credential>)>,
     rotation: Mutex<Rotation>,
 }
 
 impl Credentials {
-    /// Each key in the provider's style, or the place of the one that no header takes.
-    pub(super) fn new(style: CredentialStyle, keys: &[WeightedKey]) -> Result<Self, usize> {
-        let sent = |(place, weighted): (usize, &WeightedKey)| style.credential(&weighted.key).map_err(|_| place);
-        let mut credentials: Vec<Credential> = keys.iter().enumerate().map(sent).collect::<Result<_, _>>()?;
-        if credentials.is_empty() && style == CredentialStyle::None {
-            credentials.push(Credential::Nothing);
-        }
+    /// Each key in the provider's styles, or the place of the one that no header takes.
+    pub(super) fn new(styles: &[CredentialStyle], keys: &[WeightedKey]) -> Result<Self, usize> {
+        let in_style = |style: &CredentialStyle| -> Result<(CredentialStyle, Vec<Credential>), usize> {
+            let sent = |(place, weighted): (usize, &WeightedKey)| style.credential(&weighted.key).map_err(|_| place);
+            let mut credentials: Vec<Credential> = keys.iter().enumerate().map(sent).collect::<Result<_, _>>()?;
+            if credentials.is_empty() && *style == CredentialStyle::None {
+                credentials.push(Credential::Nothing);
+            }
+            Ok((*style, credentials))
+        };
         let weights = keys.iter().map(|weighted| weighted.weight);
         Ok(Self {
-            credentials,
+            styles: styles.iter().map(in_style).collect::<Result<_, _>>()?,
             rotation: Mutex::new(Rotation::new(weights)),
         })
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.credentials.is_empty()
+        self.styles
+            .first()
+            .is_none_or(|(_, credentials)| credentials.is_empty())
     }
 
     #[cfg(test)]
     pub(super) fn first(&self) -> Option<&Credential> {
-        self.credentials.first()
+        self.styles.first()?.1.first()
     }
 
     /// The credential whose turn it is, with its place where there are several.
-    fn next(&self, now: impl FnOnce() -> Now) -> (Option<&Credential>, Option<usize>) {
-        if self.credentials.len() < 2 {
-            return (self.credentials.first(), None);
+    fn next(&self, style: CredentialStyle, now: impl FnOnce() -> Now) -> (Option<&Credential>, Option<usize>) {
+        let known = self.styles.iter().find(|(known, _)| *known == style);
+        let Some((_, credentials)) = known.or(self.styles.first()) else {
+            return (None, None);
+        };
+        if credentials.len() < 2 {
+            return (credentials.first(), None);
         }
         let place = self.rotation().choose(now().monotonic_us);
-        (self.credentials.get(place), Some(place))
+        (credentials.get(place), Some(place))
     }
 
     /// The choice of a credential leaves nothing half done, so a panic elsewhere spoils nothing.
@@ -80,8 +90,12 @@ pub struct Lease {
 impl Provider {
     /// The operator's credential for one call, where he has one, and the lease on it, where he has several; that wants
     /// to hear how the provider answered. `now` is asked only where there are several.
-    pub fn lend(self: &Arc<Self>, now: impl FnOnce() -> Now) -> (Option<Credential>, Option<Lease>) {
-        let (credential, place) = self.credentials.next(now);
+    pub fn lend(
+        self: &Arc<Self>,
+        style: CredentialStyle,
+        now: impl FnOnce() -> Now,
+    ) -> (Option<Credential>, Option<Lease>) {
+        let (credential, place) = self.credentials.next(style, now);
         let lease = place.map(|place| Lease {
             provider: self.clone(),
             place,

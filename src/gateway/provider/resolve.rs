@@ -8,12 +8,15 @@ use actix_web::http::Uri;
 use actix_web::http::header::InvalidHeaderValue;
 use url::Url;
 
-use super::{Catalogue, Credential, CredentialStyle, EndpointKind, Provider};
+use super::face::Served;
+use super::{Catalogue, Credential, CredentialStyle, EndpointKind, Lease, Provider};
 use crate::domain::ids::MerchantId;
 use crate::domain::price::{ModelPrice, PriceBook};
 use crate::domain::request::ProviderKeyType;
 use crate::domain::secret::Secret;
+use crate::domain::spend::Now;
 use crate::engine::provider_keys::MerchantKeys;
+use crate::gateway::call::{Addressed, Streams};
 use crate::gateway::dialect::Dialect;
 
 /// What a call to a unified endpoint wants.
@@ -23,6 +26,7 @@ pub struct Wanted<'a> {
     /// The dialect that the client speaks.
     pub dialect: Dialect,
     pub endpoint: EndpointKind,
+    pub streams: Streams,
 }
 
 /// Whose credential a call carries.
@@ -77,7 +81,11 @@ pub struct Target {
     pub url: Uri,
     pub endpoint: EndpointKind,
     pub dialect: Dialect,
-    /// The provider's own name of the model; `None` for a URL, whose model is in the body.
+    /// The path behind the public base address; empty for a URL, which says it.
+    pub path: Arc<str>,
+    /// What the address says of a URL's call.
+    pub addressed: Option<Addressed>,
+    /// The provider's own name of the model; `None` for a URL whose model is in the body.
     pub model: Option<String>,
     /// `None` for a model that the price book does not know, and for a URL.
     pub price: Option<Arc<ModelPrice>>,
@@ -85,10 +93,26 @@ pub struct Target {
     pub owner: CredentialOwner,
     /// That credential, where it is not the operator's.
     pub key: Option<Secret<String>>,
-    credential_style: CredentialStyle,
+    pub(in crate::gateway) credential_style: CredentialStyle,
 }
 
 impl Target {
+    /// Asks for a stream, or not, where the address says that.
+    pub fn readdress(&mut self, streams: Streams) {
+        let Some(addressed) = &mut self.addressed else { return };
+        addressed.streams = streams;
+        let mut endpoints = self.provider.endpoints.iter();
+        let served = endpoints.find(|served| served.kind == self.endpoint && served.dialect == self.dialect);
+        if let Some(place) = served.and_then(|served| served.place(&addressed.model, streams)) {
+            self.url = place.uri;
+        }
+    }
+
+    /// One of the operator's credentials in the style of this endpoint, and the lease on it where there are several.
+    pub fn lend(&self, now: impl FnOnce() -> Now) -> (Option<Credential>, Option<Lease>) {
+        self.provider.lend(self.credential_style, now)
+    }
+
     /// A key of the caller's or the merchant's, in this provider's style.
     pub fn credential(&self, key: &Secret<String>) -> Result<Credential, InvalidHeaderValue> {
         self.credential_style.credential(key.expose())
@@ -153,13 +177,32 @@ impl ResolveError {
 impl Provider {
     /// The price of one of this provider's models.
     pub fn price<'b>(&self, book: &'b PriceBook, model: &str) -> Option<&'b Arc<ModelPrice>> {
-        book.find(&self.price_tags, &self.price_prefixes, model)
+        // Google's ids may come with the name of their collection.
+        let bare = model
+            .strip_prefix("models/")
+            .filter(|_| self.dialect == Dialect::Google);
+        book.find(&self.price_tags, &self.price_prefixes, bare.unwrap_or(model))
     }
 
     /// The path of an endpoint behind the base address; empty where the provider has none of the kind.
     pub fn endpoint_path(&self, kind: EndpointKind) -> &str {
-        let found = self.endpoints.iter().find(|(endpoint, _)| endpoint.kind == kind);
-        found.map_or("", |(endpoint, _)| endpoint.path())
+        let found = self.endpoints.iter().find(|served| served.kind == kind);
+        found.map_or("", |served| served.path())
+    }
+
+    /// Whether a call in this dialect passes as it is.
+    fn speaks(&self, kind: EndpointKind, dialect: Dialect) -> bool {
+        self.endpoints.iter().any(|served| served.is_chosen_for(kind, dialect))
+    }
+
+    /// Where a call goes: in its own dialect where the provider speaks it, and a conversation else in the provider's.
+    fn endpoint_for(&self, kind: EndpointKind, dialect: Dialect) -> Option<&Served> {
+        let chosen = |dialect| {
+            self.endpoints
+                .iter()
+                .find(move |served| served.is_chosen_for(kind, dialect))
+        };
+        chosen(dialect).or_else(|| chosen(self.dialect).filter(|_| kind == EndpointKind::Chat))
     }
 
     fn require_credential(&self, subject: &str) -> Result<(), ResolveError> {
@@ -242,18 +285,19 @@ impl Catalogue {
                 provider,
                 price: Some(price),
             };
-            if provider.dialect == wanted.dialect && means.reach(provider) {
+            let speaks = provider.speaks(wanted.endpoint, wanted.dialect);
+            if speaks && means.reach(provider) {
                 return choice.target(wanted, means);
             }
             let better = second
                 .as_ref()
-                .is_none_or(|known| known.provider.dialect != wanted.dialect && provider.dialect == wanted.dialect);
+                .is_none_or(|known| speaks && !known.provider.speaks(wanted.endpoint, wanted.dialect));
             if better {
                 second = Some(choice);
             }
         }
         let own = || {
-            let provider = self.find(wanted.dialect.name()).ok_or(ResolveError::NotAnAddress)?;
+            let provider = self.find(wanted.dialect.home()).ok_or(ResolveError::NotAnAddress)?;
             Ok(Choice { provider, price: None })
         };
         second.map_or_else(own, Ok)?.target(wanted, means)
@@ -264,13 +308,15 @@ impl Catalogue {
         let provider = self.provider_at(url)?;
         let (owner, key) = means.key_for(provider);
         let path = provider.path_inside(url);
-        let endpoint = provider
-            .endpoints
-            .iter()
-            .find(|(endpoint, _)| path.is_some_and(|path| endpoint.matches(method, path)));
-        let kind = match (endpoint, owner) {
-            (Some((endpoint, _)), _) => endpoint.kind,
-            (None, CredentialOwner::Caller | CredentialOwner::Merchant) => EndpointKind::Opaque,
+        let matched = path.and_then(|path| {
+            let mut endpoints = provider.endpoints.iter();
+            endpoints.find_map(|served| Some((served, served.matched(method, path, url.query())?)))
+        });
+        let (kind, dialect, addressed) = match (&matched, owner) {
+            (Some((served, addressed)), _) => (served.kind, served.dialect, addressed.clone()),
+            (None, CredentialOwner::Caller | CredentialOwner::Merchant) => {
+                (EndpointKind::Opaque, provider.dialect, None)
+            }
             (None, CredentialOwner::Operator) => {
                 let (method, path) = (method.to_owned(), url.path().to_owned());
                 return Err(ResolveError::EndpointUnknown {
@@ -283,20 +329,23 @@ impl Catalogue {
         if owner == CredentialOwner::Operator {
             provider.require_credential("this endpoint")?;
         }
+        let inside = if path.is_some() {
+            provider.credential_style
+        } else {
+            provider.outside_style
+        };
         Ok(Target {
             provider: provider.clone(),
             url: provider.rebuild(url).ok_or(ResolveError::NotAnAddress)?,
             endpoint: kind,
-            dialect: provider.dialect,
-            model: None,
+            dialect,
+            path: Arc::default(),
+            model: addressed.as_ref().map(|addressed| addressed.model.clone()),
+            addressed,
             price: None,
             owner,
             key: key.cloned(),
-            credential_style: if path.is_some() {
-                provider.credential_style
-            } else {
-                provider.outside_style
-            },
+            credential_style: matched.map_or(inside, |(served, _)| served.style),
         })
     }
 
@@ -326,39 +375,44 @@ struct Choice<'a> {
 impl Choice<'_> {
     fn target(&self, wanted: Wanted<'_>, means: &Means) -> Result<Target, ResolveError> {
         let provider = self.provider;
-        if provider.dialect != wanted.dialect && wanted.endpoint != EndpointKind::Chat {
-            let model = wanted.model.to_owned();
-            return Err(ResolveError::NotTranslated {
-                model,
-                provider: provider.name.clone(),
-            });
-        }
         let (owner, key) = means.key_for(provider);
+        let Some(served) = provider.endpoint_for(wanted.endpoint, wanted.dialect) else {
+            return Err(self.not_served(wanted));
+        };
         if owner == CredentialOwner::Operator {
             provider.require_credential(wanted.model)?;
         }
-        let endpoint = provider
-            .endpoints
-            .iter()
-            .find(|(endpoint, _)| endpoint.kind == wanted.endpoint);
-        let url = endpoint
-            .and_then(|(_, url)| url.clone())
-            .ok_or_else(|| ResolveError::EndpointUnknown {
-                method: "POST".to_owned(),
-                path: wanted.model.to_owned(),
-                provider: provider.name.clone(),
-            })?;
+        let place = served
+            .place(wanted.model, wanted.streams)
+            .ok_or(ResolveError::NotAnAddress)?;
         Ok(Target {
             provider: provider.clone(),
-            url,
+            url: place.uri,
             endpoint: wanted.endpoint,
-            dialect: provider.dialect,
+            dialect: served.dialect,
+            path: place.path,
+            addressed: None,
             model: Some(wanted.model.to_owned()),
             price: self.price.cloned(),
             owner,
             key: key.cloned(),
-            credential_style: provider.credential_style,
+            credential_style: served.style,
         })
+    }
+
+    fn not_served(&self, wanted: Wanted<'_>) -> ResolveError {
+        let provider = self.provider;
+        if provider.dialect == wanted.dialect {
+            return ResolveError::EndpointUnknown {
+                method: "POST".to_owned(),
+                path: wanted.model.to_owned(),
+                provider: provider.name.clone(),
+            };
+        }
+        ResolveError::NotTranslated {
+            model: wanted.model.to_owned(),
+            provider: provider.name.clone(),
+        }
     }
 }
 

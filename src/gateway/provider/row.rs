@@ -1,10 +1,10 @@
 //! The catalogue file as it is written, and how a row becomes a provider with what the environment adds.
 
-use actix_web::http::Uri;
 use serde::Deserialize;
 use url::Url;
 
 use super::credentials::{Credentials, ListError, WeightedKey, read_list};
+use super::face::{Face, Served};
 use super::{CredentialStyle, Demo, Origin, Provider};
 use crate::gateway::dialect::{Dialect, OutputCapField};
 
@@ -74,28 +74,13 @@ impl EndpointKind {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Endpoint {
-    dialect: Dialect,
+    pub(super) dialect: Dialect,
     pub(super) method: String,
-    /// Behind the base address; `/*` at the end stands for one more segment.
-    path: String,
+    /// Behind the base address; `/*` at the end stands for one more segment, `{model}` for the model.
+    pub(super) path: String,
+    /// Where a stream is asked for, in dialects whose address says it.
+    pub(super) stream_path: Option<String>,
     pub(super) kind: EndpointKind,
-}
-
-impl Endpoint {
-    pub(super) fn path(&self) -> &str {
-        &self.path
-    }
-
-    pub(super) fn matches(&self, method: &str, path: &str) -> bool {
-        self.method == method
-            && match self.path.strip_suffix("/*") {
-                Some(start) => path
-                    .strip_prefix(start)
-                    .and_then(|rest| rest.strip_prefix('/'))
-                    .is_some_and(|segment| !segment.is_empty() && !segment.contains('/')),
-                None => self.path == path,
-            }
-    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -113,6 +98,9 @@ pub(super) struct Row {
     hosts: Vec<String>,
     #[serde(default = "openai")]
     dialect: Dialect,
+    /// Other dialects that it speaks.
+    #[serde(default)]
+    also: Vec<Face>,
     #[serde(default)]
     credential: CredentialStyle,
     outside_credential: Option<CredentialStyle>,
@@ -167,7 +155,7 @@ fn distinct(rows: Vec<Row>) -> Result<Vec<Row>, CatalogueError> {
     }
 }
 
-type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 impl Row {
     /// A host that the operator lists: reached with callers' credentials, on any path.
@@ -191,6 +179,7 @@ impl Row {
             enabled: true,
             hosts: Vec::new(),
             dialect: Dialect::OpenAi,
+            also: Vec::new(),
             credential: CredentialStyle::Bearer,
             outside_credential: None,
             key_variables: Vec::new(),
@@ -228,7 +217,10 @@ impl Row {
         if !self.enabled && given.is_none() {
             return Ok(None);
         }
-        let shipped = self.base_url.as_deref().map(|url| address(&self.name, url));
+        let shipped = self
+            .base_url
+            .as_deref()
+            .map(|url| address(&self.name, &expanded(url, env)));
         let Some(public_base) = shipped.transpose()?.or_else(|| given.clone()) else {
             return Ok(None);
         };
@@ -243,7 +235,7 @@ impl Row {
         }
         Ok(Some(Provider {
             endpoints: self.served(endpoints, &base),
-            credentials: credentials(self.credential, &key_variables, env, demo)?,
+            credentials: self.credentials(&key_variables, env, demo)?,
             label: self.label.unwrap_or_else(|| self.name.clone()),
             name: self.name.into(),
             api_reference: self.api_reference,
@@ -268,29 +260,32 @@ impl Row {
         }))
     }
 
-    fn served(&self, endpoints: &[Endpoint], base: &Url) -> Vec<(Endpoint, Option<Uri>)> {
+    /// The operator's credentials; the simulated provider takes any.
+    fn credentials(&self, variables: &[String], env: Env<'_>, demo: Demo) -> Result<Credentials, CatalogueError> {
+        let found = match demo {
+            Demo::Off => read_keys(variables, env)?.or_else(|| self.credential.keys_of_environment(env)),
+            Demo::Simulated(_) => Some((String::new(), vec![WeightedKey::alone("simulated".to_owned())])),
+        };
+        let (variable, keys) = found.unwrap_or_default();
+        let mut styles = vec![self.credential];
+        styles.extend(self.also.iter().filter_map(|face| face.credential));
+        Credentials::new(&styles, &keys).map_err(|_| CatalogueError::Key { variable })
+    }
+
+    fn served(&self, endpoints: &[Endpoint], base: &Url) -> Vec<Served> {
         let is_served = |endpoint: &&Endpoint| {
             let kinds = self.endpoints.as_ref();
-            kinds.is_none_or(|kinds| kinds.contains(&endpoint.kind)) && endpoint.dialect == self.dialect
+            kinds.is_none_or(|kinds| kinds.contains(&endpoint.kind))
         };
-        let with_uri = |endpoint: &Endpoint| (endpoint.clone(), prebuilt(base, &endpoint.path));
-        endpoints.iter().filter(is_served).map(with_uri).collect()
+        let own = Face::own(self.dialect, self.credential);
+        let faces = std::iter::once(&own).chain(&self.also);
+        let served = faces.flat_map(|face| {
+            let spoken = endpoints.iter().filter(|endpoint| endpoint.dialect == face.dialect);
+            let spoken = spoken.filter(is_served);
+            spoken.map(|endpoint| Served::new(endpoint, face, self.credential, base))
+        });
+        served.collect()
     }
-}
-
-/// The operator's credentials; the simulated provider takes any.
-fn credentials(
-    style: CredentialStyle,
-    variables: &[String],
-    env: Env<'_>,
-    demo: Demo,
-) -> Result<Credentials, CatalogueError> {
-    let found = match demo {
-        Demo::Off => read_keys(variables, env)?,
-        Demo::Simulated(_) => Some((String::new(), vec![WeightedKey::alone("simulated".to_owned())])),
-    };
-    let (variable, keys) = found.unwrap_or_default();
-    Credentials::new(style, &keys).map_err(|_| CatalogueError::Key { variable })
 }
 
 /// The keys of the first variable that is set, with its name: of each the list (`..._API_KEYS`) stands over the single.
@@ -321,6 +316,20 @@ fn override_address(variable: &str, env: Env<'_>) -> Result<Option<Url>, Catalog
     value.map(|value| address(variable, value.trim())).transpose()
 }
 
+/// The address with what the environment says of `${NAME:-default}` in it.
+fn expanded(url: &str, env: Env<'_>) -> String {
+    let Some((before, (inside, behind))) = url
+        .split_once("${")
+        .and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
+    else {
+        return url.to_owned();
+    };
+    let (name, default) = inside.split_once(":-").unwrap_or((inside, ""));
+    let value = env(name).map(|value| value.trim().to_owned());
+    let value = value.filter(|value| !value.is_empty());
+    format!("{before}{}{behind}", value.unwrap_or_else(|| default.to_owned()))
+}
+
 /// A base address without a slash at the end.
 fn address(name: &str, text: &str) -> Result<Url, CatalogueError> {
     let refused = |reason| CatalogueError::Address {
@@ -337,11 +346,4 @@ fn address(name: &str, text: &str) -> Result<Url, CatalogueError> {
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
     Ok(url)
-}
-
-fn prebuilt(base: &Url, path: &str) -> Option<Uri> {
-    let is_plain = !path.ends_with('*');
-    is_plain
-        .then(|| format!("{}{path}", base.as_str().trim_end_matches('/')).parse().ok())
-        .flatten()
 }

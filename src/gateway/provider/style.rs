@@ -1,11 +1,14 @@
 //! How a provider takes its credential, and a credential in that form, ready to go out. A key that cannot stand where
 //! the provider wants it is refused here, once; no log and no debug output shows one.
 
-use actix_web::http::Uri;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
+use actix_web::http::{Method, Uri};
 use serde::Deserialize;
 use url::form_urlencoded::byte_serialize;
 
+use super::aws::{self, AwsKeys, Unsignable};
+use super::credentials::WeightedKey;
+use super::row::Env;
 use crate::domain::secret::Secret;
 
 /// How a provider takes its credential.
@@ -21,8 +24,20 @@ pub enum CredentialStyle {
     ApiKey,
     /// `?key=`, as Google's native address takes it.
     Query,
+    /// A pair of AWS's keys signs each call; a key of Bedrock's own goes as a bearer.
+    Sigv4,
     /// It needs none; one that is given all the same goes as a bearer.
     None,
+}
+
+/// A call that is about to go out.
+pub struct Sending<'a> {
+    pub method: &'a Method,
+    pub headers: &'a mut HeaderMap,
+    pub url: &'a mut Uri,
+    pub body: &'a [u8],
+    /// Unix milliseconds.
+    pub wall_ms: i64,
 }
 
 /// A credential as it is sent.
@@ -31,11 +46,18 @@ pub enum Credential {
     /// Marked so that no log prints its value.
     Header((HeaderName, HeaderValue)),
     Query(Secret<String>),
+    /// Signs each call.
+    Aws(AwsKeys),
     /// The provider asks for none.
     Nothing,
 }
 
 impl CredentialStyle {
+    /// What the environment holds for the style where no variable of ours is set.
+    pub(super) fn keys_of_environment(self, env: Env<'_>) -> Option<(String, Vec<WeightedKey>)> {
+        (self == Self::Sigv4).then(|| aws::keys_of_environment(env)).flatten()
+    }
+
     /// The credential with this key.
     pub fn credential(self, key: &str) -> Result<Credential, InvalidHeaderValue> {
         let name = match self {
@@ -44,6 +66,10 @@ impl CredentialStyle {
                 HeaderValue::from_str(key)?;
                 return Ok(Credential::Query(Secret::new(key.to_owned())));
             }
+            Self::Sigv4 => match AwsKeys::read(key) {
+                Some(keys) => return Ok(Credential::Aws(keys)),
+                None => AUTHORIZATION,
+            },
             Self::Bearer | Self::None => AUTHORIZATION,
             Self::XApiKey => HeaderName::from_static("x-api-key"),
             Self::XGoogApiKey => HeaderName::from_static("x-goog-api-key"),
@@ -62,18 +88,20 @@ impl CredentialStyle {
 
 impl Credential {
     /// Puts it on a call that is about to go out. The address may hold the key from here on: it is not for logs.
-    pub fn apply(self, headers: &mut HeaderMap, url: &mut Uri) {
+    pub fn apply(self, sending: &mut Sending<'_>) -> Result<(), Unsignable> {
         match self {
             Self::Header((name, value)) => {
-                headers.insert(name, value);
+                sending.headers.insert(name, value);
             }
             Self::Query(key) => {
-                if let Some(with_key) = with_key(url, &key) {
-                    *url = with_key;
+                if let Some(with_key) = with_key(sending.url, &key) {
+                    *sending.url = with_key;
                 }
             }
+            Self::Aws(keys) => keys.sign(sending)?,
             Self::Nothing => {}
         }
+        Ok(())
     }
 }
 
@@ -88,9 +116,20 @@ fn with_key(url: &Uri, key: &Secret<String>) -> Option<Uri> {
 mod tests {
     use super::*;
 
+    fn apply(credential: Credential, headers: &mut HeaderMap, url: &mut Uri) {
+        let mut sending = Sending {
+            method: &Method::POST,
+            headers,
+            url,
+            body: b"",
+            wall_ms: 0,
+        };
+        credential.apply(&mut sending).unwrap();
+    }
+
     fn sent(style: CredentialStyle, url: &str) -> (Vec<(String, String)>, String) {
         let (mut headers, mut url) = (HeaderMap::new(), url.parse().unwrap());
-        style.credential("s3 +&").unwrap().apply(&mut headers, &mut url);
+        apply(style.credential("s3 +&").unwrap(), &mut headers, &mut url);
         let pair = |(name, value): (&HeaderName, &HeaderValue)| {
             assert!(value.is_sensitive());
             (name.as_str().to_owned(), value.to_str().unwrap().to_owned())
@@ -108,6 +147,7 @@ mod tests {
             (CredentialStyle::XiApiKey, Some(("xi-api-key", "s3 +&"))),
             (CredentialStyle::ApiKey, Some(("api-key", "s3 +&"))),
             (CredentialStyle::None, Some(("authorization", "Bearer s3 +&"))),
+            (CredentialStyle::Sigv4, Some(("authorization", "Bearer s3 +&"))),
             (CredentialStyle::Query, None),
         ];
         for (style, header) in table {
@@ -120,7 +160,7 @@ mod tests {
         let (_, url) = sent(CredentialStyle::Query, "https://x.test/v1?alt=sse");
         assert_eq!(url, "https://x.test/v1?alt=sse&key=s3+%2B%26");
         let (mut headers, mut url) = (HeaderMap::new(), Uri::from_static("https://x.test/"));
-        Credential::Nothing.apply(&mut headers, &mut url);
+        apply(Credential::Nothing, &mut headers, &mut url);
         assert!(headers.is_empty() && url == "https://x.test/");
     }
 

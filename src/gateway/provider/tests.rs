@@ -43,6 +43,7 @@ pub(super) fn chat(model: &str) -> Wanted<'_> {
         model,
         dialect: Dialect::OpenAi,
         endpoint: EndpointKind::Chat,
+        streams: crate::gateway::Streams::No,
     }
 }
 
@@ -69,7 +70,7 @@ fn a_credential_takes_its_providers_style_and_never_shows() {
     let own = Secret::new("mine".to_owned());
     let name = |target: &Target| match target.credential(&own).unwrap() {
         Credential::Header((name, _)) => name.as_str().to_owned(),
-        Credential::Query(_) | Credential::Nothing => String::new(),
+        Credential::Query(_) | Credential::Aws(_) | Credential::Nothing => String::new(),
     };
     assert_eq!(name(&target), "x-goog-api-key");
     let compatible = Url::parse("https://generativelanguage.googleapis.com/v1beta/openai/chat/completions").unwrap();

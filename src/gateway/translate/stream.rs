@@ -36,6 +36,7 @@ pub(super) trait WriteEvents: Send {
 
 /// The translator of one stream.
 pub struct StreamTranslator {
+    pair: Pair,
     reader: Box<dyn ReadEvents>,
     writer: Box<dyn WriteEvents>,
     events: Vec<Event>,
@@ -57,6 +58,7 @@ impl std::fmt::Debug for StreamTranslator {
 impl StreamTranslator {
     pub fn new(pair: Pair, options: WriterOptions) -> Self {
         Self {
+            pair,
             reader: (table(pair.provider).reader)(),
             writer: (table(pair.client).writer)(options),
             events: Vec::new(),
@@ -75,7 +77,7 @@ impl StreamTranslator {
 
     /// What a provider's frame is in the client's dialect; nothing for comments, pings and frames after the end.
     pub fn push(&mut self, frame: &Frame) -> Bytes {
-        match frame.fields().data {
+        match self.pair.provider.data(frame) {
             Some(data) => self.push_data(&data),
             None => Bytes::new(),
         }

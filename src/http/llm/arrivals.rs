@@ -55,26 +55,53 @@ pub(super) async fn google(request: HttpRequest, payload: web::Payload) -> HttpR
             return refused(ApiError::new(ErrorCode::NotFound).say("There is no such method of a model."));
         }
     };
+    let addressed = Addressed {
+        model: model.to_owned(),
+        streams,
+    };
+    by_address(&request, payload, Speech::Google, addressed).await
+}
+
+/// `model/{model}/converse`.
+pub(super) async fn converse(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    bedrock(&request, payload, Streams::No).await
+}
+
+/// `model/{model}/converse-stream`.
+pub(super) async fn converse_stream(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    bedrock(&request, payload, Streams::Yes).await
+}
+
+async fn bedrock(request: &HttpRequest, payload: web::Payload, streams: Streams) -> HttpResponse {
+    let model = request.match_info().get("model").unwrap_or_default().to_owned();
+    by_address(request, payload, Speech::Bedrock, Addressed { model, streams }).await
+}
+
+/// A call whose address says the model and whether to stream.
+async fn by_address(
+    request: &HttpRequest,
+    payload: web::Payload,
+    speech: Speech,
+    addressed: Addressed,
+) -> HttpResponse {
     match OwnParameters::read(request.query_string()) {
         Ok(own) => {
             let call = Arrival {
-                speech: Speech::Google,
+                speech,
                 required_shape: None,
                 route: Route::Model,
                 endpoint: EndpointKind::Chat,
-                addressed: Some(Addressed {
-                    model: model.to_owned(),
-                    streams,
-                }),
+                addressed: Some(addressed),
                 own,
             };
-            carry(&request, payload, call).await
+            carry(request, payload, call).await
         }
-        Err(error) => refused(
-            ApiError::new(ErrorCode::InvalidRequest)
+        Err(error) => {
+            let refusal = ApiError::new(ErrorCode::InvalidRequest)
                 .say(error.message)
-                .param(error.param),
-        ),
+                .param(error.param);
+            answer::refused(&refusal, speech, None)
+        }
     }
 }
 
@@ -159,9 +186,11 @@ pub(super) async fn rewrite(request: HttpRequest, payload: web::Payload) -> Http
     let speech = match target.format.as_str() {
         "openai" => Speech::OpenAi,
         "anthropic" => Speech::Anthropic,
+        "google" => Speech::Google,
+        "bedrock" => Speech::Bedrock,
         other => {
-            let refusal = ApiError::invalid("format", format!("must be openai or anthropic, not {other:?}"));
-            return answer::refused(&refusal, Speech::OpenAi, None);
+            let message = format!("must be openai, anthropic, google or bedrock, not {other:?}");
+            return answer::refused(&ApiError::invalid("format", message), Speech::OpenAi, None);
         }
     };
     let is_conversation = |url: &&Url| {
@@ -176,7 +205,7 @@ pub(super) async fn rewrite(request: HttpRequest, payload: web::Payload) -> Http
         required_shape: None,
         route: Route::Rewrite(url),
         endpoint: EndpointKind::Chat,
-        addressed: None,
+        addressed: target.addressed,
         own: target.own,
     };
     carry(&request, payload, call).await

@@ -40,6 +40,24 @@ pub fn configure_google(config: &mut web::ServiceConfig) {
     }
 }
 
+/// What AWS's clients call; the model may be an ARN, whose slashes come escaped.
+pub fn configure_bedrock(config: &mut web::ServiceConfig) {
+    let calls = [
+        ("/model/{model:.+}/converse", web::post().to(arrivals::converse)),
+        (
+            "/model/{model:.+}/converse-stream",
+            web::post().to(arrivals::converse_stream),
+        ),
+    ];
+    for (path, route) in calls {
+        config.service(
+            web::resource(path)
+                .route(route)
+                .default_service(web::to(method_not_allowed)),
+        );
+    }
+}
+
 /// The gateway's routes, under `/v1`.
 pub fn configure(config: &mut web::ServiceConfig) {
     let only = |path: &str, route: actix_web::Route| {

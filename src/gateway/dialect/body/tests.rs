@@ -5,7 +5,7 @@ use super::super::call::{CALL_TOKENS, MESSAGE_TOKENS, OutputCap};
 use super::*;
 
 fn openai(body: &str) -> CallShape {
-    inspect(Dialect::OpenAi, body.as_bytes()).unwrap()
+    inspect(Dialect::OpenAi, body.as_bytes(), None).unwrap()
 }
 
 #[test]
@@ -87,11 +87,11 @@ fn refuses_bodies_that_cannot_be_priced_or_parsed() {
         (r#"{"model":"m","service_tier":1}"#, Some("service_tier"), "string"),
     ];
     for (body, param, message) in table {
-        let error = inspect(Dialect::OpenAi, body.as_bytes()).unwrap_err();
+        let error = inspect(Dialect::OpenAi, body.as_bytes(), None).unwrap_err();
         assert_eq!(error.param.as_deref(), param, "{body}: {error}");
         assert!(error.message.contains(message), "{body}: {error}");
     }
-    assert!(inspect(Dialect::OpenAi, b"{\"model\":\"\xff\"}").is_err());
+    assert!(inspect(Dialect::OpenAi, b"{\"model\":\"\xff\"}", None).is_err());
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn names_what_makes_the_cost_unknowable() {
     ];
     for (dialect, body, unbounded) in table {
         assert_eq!(
-            inspect(dialect, body.as_bytes()).unwrap().unbounded,
+            inspect(dialect, body.as_bytes(), None).unwrap().unbounded,
             unbounded,
             "{body}"
         );
@@ -171,7 +171,7 @@ fn the_input_bound_is_the_text_and_never_more_than_the_window() {
     assert_eq!(openai(fetched).input_bound(Some(128_000)), Some(128_000));
     assert_eq!(openai(fetched).input_bound(None), None);
     let search = r#"{"model":"m","max_tokens":5,"tools":[{"type":"web_search_20250305","max_uses":2}]}"#;
-    let shape = inspect(Dialect::Anthropic, search.as_bytes()).unwrap();
+    let shape = inspect(Dialect::Anthropic, search.as_bytes(), None).unwrap();
     let bound = shape.bound(Some(200_000), 5).unwrap();
     assert_eq!(
         (bound.input_tokens, bound.output_tokens, bound.web_searches),
@@ -200,8 +200,12 @@ fn choices_and_predictions_count_as_output() {
 #[test]
 fn an_hour_of_cache_is_seen_in_both_dialects() {
     let hour = r#"{"model":"m","system":[{"type":"text","text":"x","cache_control":{"type":"ephemeral","ttl":"1h"}}]}"#;
-    assert!(inspect(Dialect::Anthropic, hour.as_bytes()).unwrap().long_cache);
-    assert!(!inspect(Dialect::Anthropic, br#"{"model":"m"}"#).unwrap().long_cache);
+    assert!(inspect(Dialect::Anthropic, hour.as_bytes(), None).unwrap().long_cache);
+    assert!(
+        !inspect(Dialect::Anthropic, br#"{"model":"m"}"#, None)
+            .unwrap()
+            .long_cache
+    );
     assert!(openai(r#"{"model":"m","prompt_cache_retention":"24h"}"#).long_cache);
 }
 
@@ -220,8 +224,8 @@ proptest::proptest! {
     #[test]
     fn no_body_makes_it_panic(body in proptest::collection::vec(proptest::num::u8::ANY, 0..200), text in ".{0,200}") {
         for dialect in [Dialect::OpenAi, Dialect::Anthropic] {
-            let _ = inspect(dialect, &body);
-            let _ = inspect(dialect, text.as_bytes());
+            let _ = inspect(dialect, &body, None);
+            let _ = inspect(dialect, text.as_bytes(), None);
             let _ = super::super::read_answer(dialect, &body);
         }
     }
@@ -235,7 +239,7 @@ proptest::proptest! {
             value["stream_options"] = serde_json::json!({"include_usage": asks, "y": 1});
         }
         let body = bytes::Bytes::from(serde_json::to_string_pretty(&value).unwrap());
-        let shape = inspect(Dialect::OpenAi, &body).unwrap();
+        let shape = inspect(Dialect::OpenAi, &body, None).unwrap();
         let changes = super::super::Changes {
             include_usage: true, output_cap: Some((OutputCapField::MaxTokens, 77)), model: Some("other"),
         };
@@ -287,6 +291,10 @@ fn knows_whether_a_call_lets_its_model_think() {
         (Dialect::OpenAi, r#"{"model":"m","reasoning_effort":"none"}"#, false),
     ];
     for (dialect, body, expected) in table {
-        assert_eq!(inspect(dialect, body.as_bytes()).unwrap().may_think, expected, "{body}");
+        assert_eq!(
+            inspect(dialect, body.as_bytes(), None).unwrap().may_think,
+            expected,
+            "{body}"
+        );
     }
 }

@@ -52,7 +52,8 @@ fn a_credential_that_was_turned_away_rests_while_the_others_serve() {
     let catalogue = catalogue(&[("OPENAI_API_KEYS", "sk-one*2, sk-two")]);
     let provider = catalogue.find("openai").unwrap();
     let key = |at_us| {
-        let (Some(Credential::Header((_, value))), lease) = provider.lend(|| now(at_us)) else {
+        let (Some(Credential::Header((_, value))), lease) = provider.lend(CredentialStyle::Bearer, || now(at_us))
+        else {
             panic!("openai takes a header");
         };
         (value.to_str().unwrap().to_owned(), lease.unwrap())
@@ -81,10 +82,16 @@ fn one_credential_is_lent_without_asking_the_time_and_never_rests() {
     let table = [("OPENAI_API_KEY", "sk-one"), ("OPENAI_API_KEYS", "sk-one*7")];
     for variable in table {
         let catalogue = catalogue(&[variable]);
-        let (credential, lease) = catalogue.find("openai").unwrap().lend(|| panic!("nobody asks"));
+        let (credential, lease) = catalogue
+            .find("openai")
+            .unwrap()
+            .lend(CredentialStyle::Bearer, || panic!("nobody asks"));
         assert!(credential.is_some() && lease.is_none());
     }
     let nothing = catalogue(&[]);
-    let (credential, lease) = nothing.find("openai").unwrap().lend(|| panic!("nobody asks"));
+    let (credential, lease) = nothing
+        .find("openai")
+        .unwrap()
+        .lend(CredentialStyle::Bearer, || panic!("nobody asks"));
     assert!(credential.is_none() && lease.is_none());
 }

@@ -90,14 +90,14 @@ fn number(bytes: &[u8], at: usize) -> usize {
 
 /// One message, taken apart. Of the headers only texts are kept: all that say what a message is are texts.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Message<'a> {
+pub(in crate::gateway) struct Message<'a> {
     headers: Vec<(&'a str, &'a str)>,
-    pub(super) payload: &'a [u8],
+    pub(in crate::gateway) payload: &'a [u8],
 }
 
 impl<'a> Message<'a> {
     /// Takes a whole message apart; `None` for a damaged one.
-    pub(super) fn parse(bytes: &'a [u8]) -> Option<Self> {
+    pub(in crate::gateway) fn parse(bytes: &'a [u8]) -> Option<Self> {
         let prelude = Prelude::read(bytes).ok()??;
         if bytes.len() != prelude.total_bytes {
             return None;
@@ -113,7 +113,7 @@ impl<'a> Message<'a> {
         })
     }
 
-    pub(super) fn header(&self, name: &str) -> Option<&'a str> {
+    pub(in crate::gateway) fn header(&self, name: &str) -> Option<&'a str> {
         let header = self.headers.iter().find(|(known, _)| *known == name);
         header.map(|(_, value)| *value)
     }
@@ -156,7 +156,7 @@ fn take_counted<'a>(bytes: &mut &'a [u8], count_bytes: usize) -> Option<&'a [u8]
 }
 
 /// Writes one message whose headers are texts.
-pub(super) fn write_message(headers: &[(&str, &str)], payload: &[u8], out: &mut BytesMut) {
+pub(in crate::gateway) fn write_message(headers: &[(&str, &str)], payload: &[u8], out: &mut BytesMut) {
     let start = out.len();
     let header_bytes: usize = headers.iter().map(|(name, value)| 4 + name.len() + value.len()).sum();
     out.put_u32(size(FRAME_BYTES + header_bytes + payload.len()));

@@ -23,7 +23,9 @@ use super::{ProviderError, Table};
 use crate::gateway::dialect::ErrorDetail;
 
 pub use framing::{FramingError, MessageSplitter};
+pub(in crate::gateway) use framing::{Message, write_message};
 pub use usage::read_usage;
+pub(in crate::gateway) use usage::{WireUsage, write_usage};
 
 pub(super) static TABLE: Table = Table {
     read_request: read_request::read_request,

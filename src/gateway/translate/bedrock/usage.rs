@@ -20,7 +20,7 @@ pub fn read_usage(body: &[u8]) -> Option<Usage> {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct WireUsage<'a> {
+pub(in crate::gateway) struct WireUsage<'a> {
     input_tokens: Count,
     output_tokens: Count,
     cache_read_input_tokens: Count,
@@ -38,7 +38,7 @@ struct CacheDetail<'a> {
 }
 
 impl WireUsage<'_> {
-    pub(super) fn read(&self) -> Option<Usage> {
+    pub(in crate::gateway) fn read(&self) -> Option<Usage> {
         let caches = [self.cache_read_input_tokens, self.cache_write_input_tokens];
         if caches.contains(&Count::Unusable) || self.output_tokens == Count::Unusable {
             return None;
@@ -59,7 +59,7 @@ impl WireUsage<'_> {
     }
 }
 
-pub(super) fn write_usage(usage: &Usage) -> Object<'static> {
+pub(in crate::gateway) fn write_usage(usage: &Usage) -> Object<'static> {
     let written = usage.cache_write_tokens.saturating_add(usage.cache_write_1h_tokens);
     Object::new()
         .with("inputTokens", usage.input_tokens)

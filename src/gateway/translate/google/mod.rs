@@ -24,6 +24,7 @@ use super::{ProviderError, Table};
 use crate::gateway::dialect::ErrorDetail;
 
 pub use usage::read_usage;
+pub(in crate::gateway) use usage::{Grounding, WireUsage, write_usage};
 
 pub(super) static TABLE: Table = Table {
     read_request: read_request::read_request,

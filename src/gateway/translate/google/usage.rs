@@ -19,7 +19,12 @@ pub fn read_usage(body: &[u8]) -> Option<Usage> {
     }
     let body: Body<'_> = serde_json::from_slice(body).ok()?;
     let usage = body.usage_metadata?.read()?;
-    let searches = body.candidates.iter().flatten().map(Grounded::search_count).sum();
+    let grounded = body
+        .candidates
+        .iter()
+        .flatten()
+        .filter_map(|candidate| candidate.grounding_metadata.as_ref());
+    let searches = grounded.map(Grounding::search_count).sum();
     Some(Usage {
         web_searches: searches,
         ..usage
@@ -34,27 +39,25 @@ struct Grounded {
     grounding_metadata: Option<Grounding>,
 }
 
+/// What Google looked up for a candidate.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Grounding {
+pub(in crate::gateway) struct Grounding {
     #[serde(default)]
     web_search_queries: Option<Vec<serde::de::IgnoredAny>>,
 }
 
-impl Grounded {
-    fn search_count(&self) -> u64 {
-        let queries = self
-            .grounding_metadata
+impl Grounding {
+    pub(in crate::gateway) fn search_count(&self) -> u64 {
+        self.web_search_queries
             .as_ref()
-            .and_then(|found| found.web_search_queries.as_ref());
-        queries.map_or(0, |queries| queries.len() as u64)
+            .map_or(0, |queries| queries.len() as u64)
     }
 }
 
-/// `usageMetadata`. Counts of zero are left out on the wire.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct WireUsage<'a> {
+pub(in crate::gateway) struct WireUsage<'a> {
     prompt_token_count: Count,
     cached_content_token_count: Count,
     candidates_token_count: Count,
@@ -78,7 +81,7 @@ struct Detail<'a> {
 }
 
 impl WireUsage<'_> {
-    pub(super) fn read(&self) -> Option<Usage> {
+    pub(in crate::gateway) fn read(&self) -> Option<Usage> {
         let counts = [
             self.prompt_token_count,
             self.cached_content_token_count,
@@ -116,7 +119,7 @@ fn audio_count(details: Option<&[Detail<'_>]>) -> u64 {
     audio.fold(0, |sum, detail| sum.max(detail.token_count.or_zero()))
 }
 
-pub(super) fn write_usage(usage: &Usage) -> Object<'static> {
+pub(in crate::gateway) fn write_usage(usage: &Usage) -> Object<'static> {
     let mut object = Object::new()
         .with("promptTokenCount", usage.total_input())
         .with(

@@ -18,6 +18,7 @@ mod writer;
 use super::{Table, openai};
 
 pub use usage::read_usage;
+pub(in crate::gateway) use usage::{WireUsage, write_usage};
 
 pub(super) static TABLE: Table = Table {
     read_request: read_request::read_request,

@@ -26,7 +26,7 @@ pub fn read_usage(body: &[u8]) -> Option<Usage> {
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct WireUsage {
+pub(in crate::gateway) struct WireUsage {
     input_tokens: Count,
     input_tokens_details: Option<InputDetails>,
     output_tokens: Count,
@@ -47,7 +47,7 @@ struct OutputDetails {
 }
 
 impl WireUsage {
-    pub(super) fn read(self) -> Option<Usage> {
+    pub(in crate::gateway) fn read(self) -> Option<Usage> {
         let details = self.input_tokens_details.unwrap_or_default();
         let reasoning = self.output_tokens_details.unwrap_or_default().reasoning_tokens;
         let parts = [
@@ -74,7 +74,7 @@ impl WireUsage {
     }
 }
 
-pub(super) fn write_usage(usage: &Usage) -> Object<'static> {
+pub(in crate::gateway) fn write_usage(usage: &Usage) -> Object<'static> {
     Object::new()
         .with("input_tokens", usage.total_input())
         .with(
