@@ -68,6 +68,8 @@ codes! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenRequest {
     pub id: RequestId,
+    /// The first attempt, where this is a later one of the same call at another target.
+    pub attempt_of: Option<RequestId>,
     pub merchant_id: MerchantId,
     pub wallet_id: WalletId,
     /// `None` for calls with a secret key or a forward token.

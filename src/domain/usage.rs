@@ -5,8 +5,10 @@
 /// The largest count that is believed, in tokens or searches.
 pub const COUNT_MAX: u64 = 1 << 40;
 
-/// The usage of one call. Parts stand inside their wholes: reasoning and output audio inside `output_tokens`,
-/// input audio inside `input_tokens`; the three cache counts stand beside `input_tokens`.
+/// The usage of one call. Parts stand inside their wholes: reasoning, output audio and output images inside
+/// `output_tokens`, input audio and input images inside `input_tokens`, cached audio inside `cache_read_tokens`; the
+/// three cache counts stand beside `input_tokens`. What is no token (images, characters, sound, pages, queries) is
+/// counted only where it is what the provider bills.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Input that no cache served or kept, audio included.
@@ -27,11 +29,42 @@ pub struct Usage {
     pub audio_output_tokens: u64,
     /// Searches that the provider ran and bills one by one (count).
     pub web_searches: u64,
+    /// The part of the uncached input that was images.
+    pub image_input_tokens: u64,
+    /// The part of the output that was images.
+    pub image_output_tokens: u64,
+    /// The part of the input from the cache that was audio.
+    pub audio_cache_read_tokens: u64,
+    /// Images that were made (count).
+    pub images: u64,
+    /// Characters of text that are billed by the character.
+    pub characters: u64,
+    /// Milliseconds of sound or video that came in and are billed by their length.
+    pub audio_ms: u64,
+    /// Milliseconds of sound or video that were made and are billed by their length.
+    pub output_audio_ms: u64,
+    /// Pages that were read (count).
+    pub pages: u64,
+    /// Searches or rankings that are billed one by one, beside web searches (count).
+    pub queries: u64,
 }
 
+/// The counts of [`Usage::rare`] by name, in its order.
+pub const RARE_NAMES: [&str; 9] = [
+    "image_input_tokens",
+    "image_output_tokens",
+    "audio_cache_read_tokens",
+    "images",
+    "characters",
+    "audio_ms",
+    "output_audio_ms",
+    "pages",
+    "queries",
+];
+
 impl Usage {
-    /// The counts in the order of the fields, for records of fixed form.
-    pub const fn to_array(self) -> [u64; 9] {
+    /// The counts that nearly every call has, in the order of the fields, for records of fixed form.
+    pub const fn usual(self) -> [u64; 9] {
         [
             self.input_tokens,
             self.cache_read_tokens,
@@ -45,8 +78,31 @@ impl Usage {
         ]
     }
 
+    /// The counts that nearly every call has none of, in the order of [`RARE_NAMES`]; records leave out their zeros.
+    pub const fn rare(self) -> [u64; 9] {
+        [
+            self.image_input_tokens,
+            self.image_output_tokens,
+            self.audio_cache_read_tokens,
+            self.images,
+            self.characters,
+            self.audio_ms,
+            self.output_audio_ms,
+            self.pages,
+            self.queries,
+        ]
+    }
+
+    /// All counts: the usual ones, then the rare ones.
+    pub fn to_array(self) -> [u64; 18] {
+        let mut counts = [0; 18];
+        counts[..9].copy_from_slice(&self.usual());
+        counts[9..].copy_from_slice(&self.rare());
+        counts
+    }
+
     /// The inverse of [`Usage::to_array`].
-    pub const fn from_array(counts: [u64; 9]) -> Self {
+    pub const fn from_array(counts: [u64; 18]) -> Self {
         Self {
             input_tokens: counts[0],
             cache_read_tokens: counts[1],
@@ -57,6 +113,28 @@ impl Usage {
             audio_input_tokens: counts[6],
             audio_output_tokens: counts[7],
             web_searches: counts[8],
+            image_input_tokens: counts[9],
+            image_output_tokens: counts[10],
+            audio_cache_read_tokens: counts[11],
+            images: counts[12],
+            characters: counts[13],
+            audio_ms: counts[14],
+            output_audio_ms: counts[15],
+            pages: counts[16],
+            queries: counts[17],
+        }
+    }
+
+    /// What of it came in: everything that the provider made taken out.
+    pub const fn without_output(self) -> Self {
+        Self {
+            output_tokens: 0,
+            reasoning_tokens: 0,
+            audio_output_tokens: 0,
+            image_output_tokens: 0,
+            images: 0,
+            output_audio_ms: 0,
+            ..self
         }
     }
 
@@ -95,9 +173,20 @@ mod tests {
             audio_input_tokens: 1,
             audio_output_tokens: 1,
             web_searches: 9,
+            image_input_tokens: 1,
+            image_output_tokens: 1,
+            audio_cache_read_tokens: 1,
+            images: 1,
+            ..Usage::default()
         };
         assert_eq!(usage.total_input(), 15);
         assert_eq!(usage.total(), 31);
+    }
+
+    #[test]
+    fn every_count_has_a_place_of_its_own_in_the_array() {
+        let counts: [u64; 18] = std::array::from_fn(|place| place as u64 + 1);
+        assert_eq!(Usage::from_array(counts).to_array(), counts);
     }
 
     #[test]

@@ -184,6 +184,7 @@ fn open(worker: &Worker, incoming: &Incoming<'_>, admitted: Admitted<'_>) -> Res
         .lane()
         .write_open(&OpenRequest {
             id: incoming.id,
+            attempt_of: None,
             merchant_id: caller.merchant.id,
             wallet_id: caller.wallet_id,
             spend_key_id: caller.spend_key.as_ref().map(|settings| settings.id),

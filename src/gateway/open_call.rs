@@ -39,13 +39,7 @@ impl Pricing {
         let tier = tier.unwrap_or(self.service_tier);
         let amount = |usage: &Usage| price.cost(usage, tier).unwrap_or(Money::MAX);
         let total = amount(usage);
-        let input = amount(&Usage {
-            output_tokens: 0,
-            reasoning_tokens: 0,
-            audio_output_tokens: 0,
-            ..*usage
-        })
-        .min(total);
+        let input = amount(&usage.without_output()).min(total);
         Costs {
             total,
             input,

@@ -82,6 +82,7 @@ fn is_recent(id: RequestId, now_ms: i64) -> bool {
 fn show(row: &RequestRow) -> Value {
     json!({
         "request_id": row.id,
+        "attempt_of": row.attempt_of,
         "status": row.outcome.name(),
         "customer_id": row.customer_id,
         "meter_id": row.meter_id,
@@ -94,6 +95,7 @@ fn show(row: &RequestRow) -> Value {
         "response_id": row.response_id,
         "model_usage": usage(row),
         "cost": row.cost,
+        "price_version": row.price_version,
         "charge": { "amount": row.charge, "rate_type": null, "breakdown": [] },
         "metadata": row.metadata.clone().unwrap_or_else(|| json!({})),
         "usage_source": row.usage_source.name(),
@@ -117,14 +119,28 @@ fn usage(row: &RequestRow) -> Value {
         "audio_input_tokens": usage.audio_input_tokens,
         "audio_output_tokens": usage.audio_output_tokens,
         "web_searches": usage.web_searches,
-        "input_characters": 0,
+        "image_input_tokens": usage.image_input_tokens,
+        "image_output_tokens": usage.image_output_tokens,
+        "audio_cache_read_tokens": usage.audio_cache_read_tokens,
+        "images": usage.images,
+        "characters": usage.characters,
+        "audio_ms": usage.audio_ms,
+        "output_audio_ms": usage.output_audio_ms,
+        "pages": usage.pages,
+        "queries": usage.queries,
+        "input_characters": usage.characters,
         "output_characters": 0,
-        "total_characters": 0,
-        "input_seconds": 0,
-        "output_seconds": 0,
-        "total_seconds": 0,
+        "total_characters": usage.characters,
+        "input_seconds": seconds(usage.audio_ms),
+        "output_seconds": seconds(usage.output_audio_ms),
+        "total_seconds": seconds(usage.audio_ms.saturating_add(usage.output_audio_ms)),
         "input_cost": row.input_cost,
         "output_cost": row.output_cost,
         "total_cost": row.cost,
     })
+}
+
+/// Whole seconds, rounded half up; the exact milliseconds stand beside them.
+fn seconds(milliseconds: u64) -> u64 {
+    milliseconds.saturating_add(500) / 1000
 }

@@ -152,6 +152,7 @@ pub fn settled(tenant: Tenant, key: Option<SpendKeyId>, cost_nanos: i64) -> (Ope
     let id = RequestId::from_bits(bits());
     let open = OpenRequest {
         id,
+        attempt_of: None,
         merchant_id: tenant.merchant,
         wallet_id: tenant.wallet,
         spend_key_id: key,

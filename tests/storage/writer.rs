@@ -3,6 +3,7 @@
 use caldera::domain::ids::{CustomerId, MovementId, SpendKeyId, WalletId};
 use caldera::domain::money::Money;
 use caldera::domain::request::{AccountRef, Movement, MovementKind, ProviderKeyType};
+use caldera::domain::usage::Usage;
 use caldera::engine::ports::{Batch, BatchSink, LaneMark, SinkError};
 use caldera::storage::lease;
 use caldera::storage::writer::PgSink;
@@ -322,4 +323,37 @@ fn the_ledger_takes_only_what_sums_to_zero_and_never_changes() {
         );
     }
     assert_eq!(storage.number("SELECT count(*) FROM ledger_entries"), 2);
+}
+
+#[test]
+fn rare_counts_and_the_first_attempt_come_back_from_the_row_and_are_absent_from_most() {
+    let mut storage = Storage::new();
+    let tenant = storage.tenant();
+    let (_lease, mut sink) = sink(&storage);
+    let usual = settled(tenant, None, 7);
+    let mut rare = settled(tenant, None, 7);
+    rare.0.attempt_of = Some(usual.0.id);
+    let mut counts = rare.1.usage.to_array();
+    for (place, count) in counts.iter_mut().enumerate().skip(9) {
+        *count = place as u64;
+    }
+    // What no BIGINT can hold is kept as the largest.
+    counts[12] = u64::MAX;
+    rare.1.usage = Usage::from_array(counts);
+    sink.write(&batch(vec![usual.clone(), rare.clone()])).unwrap();
+    let row = |storage: &mut Storage, id| requests::find(&mut storage.connection, tenant.merchant, id).unwrap();
+    let stored = row(&mut storage, rare.0.id);
+    counts[12] = i64::MAX as u64;
+    assert_eq!(stored.usage, Usage::from_array(counts));
+    assert_eq!(stored.attempt_of, Some(usual.0.id));
+    let stored = row(&mut storage, usual.0.id);
+    assert_eq!((stored.usage, stored.attempt_of), (usual.1.usage, None));
+    let empty: i64 = requests_without_rare_usage()
+        .get_result(&mut storage.connection)
+        .unwrap();
+    assert_eq!(empty, 1);
+}
+
+fn requests_without_rare_usage() -> diesel::expression::SqlLiteral<diesel::sql_types::BigInt> {
+    diesel::dsl::sql("SELECT count(*) FROM requests WHERE rare_usage IS NULL")
 }

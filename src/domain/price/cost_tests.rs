@@ -43,6 +43,7 @@ impl Random {
             audio_input_tokens: self.count(100_000),
             audio_output_tokens: self.count(100_000),
             web_searches: self.count(20),
+            ..Usage::default()
         }
     }
 }

@@ -64,6 +64,7 @@ fn options() -> JournalOptions {
 fn open_request(id: u128) -> OpenRequest {
     OpenRequest {
         id: RequestId::from_bits(id),
+        attempt_of: None,
         merchant_id: MerchantId::from_bits(2),
         wallet_id: WalletId::from_bits(4),
         spend_key_id: Some(SpendKeyId::from_bits(6)),

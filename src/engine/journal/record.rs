@@ -1,6 +1,7 @@
 //! The form of a journal record: `length u32 | crc32c u32 | sequence u64 | type u8 | payload`, little-endian; the
 //! length counts what follows the checksum, and the checksum covers the same. A zero length is the preallocated rest
-//! of a segment. Unknown types and short payloads are damage, never skipped.
+//! of a segment. Unknown types and short payloads are damage, never skipped. What few records have stands at the end
+//! and is left out where there is none of it, so that records of earlier versions are read as they are.
 
 use crate::domain::ids::{MerchantId, MovementId, RequestId, SpendKeyId, WalletId};
 use crate::domain::money::Money;
@@ -16,8 +17,8 @@ use super::fields::{Reader, Writer};
 const HEAD: usize = 4 + 4 + 8 + 1;
 /// A longer record is damage: metadata is at most 100 pairs of 255 and 255 characters of up to 4 bytes.
 const LONGEST: usize = 1 << 20;
-/// No settlement is longer: fixed fields and a bounded response id.
-pub const LONGEST_SETTLEMENT: u64 = 288;
+/// No settlement is longer: fixed fields, a bounded response id, and every rare count.
+pub const LONGEST_SETTLEMENT: u64 = 320;
 /// A progress record, exactly.
 pub const PROGRESS_LENGTH: u64 = HEAD as u64 + 24;
 
@@ -71,14 +72,24 @@ pub fn encode_open(sequence: u64, open: &OpenRequest, buffer: &mut Vec<u8>) {
         writer.i64(open.hold.nanos());
         writer.u32(open.price_version);
         writer.u8(open.provider_key_type.code());
-        writer.u8(u8::from(open.streaming) | u8::from(open.simulated) << 1 | u8::from(open.model.is_some()) << 2);
+        writer.u8(flags(open));
         writer.i64(open.input_estimate.nanos());
         writer.i64(open.output_nanos_per_million);
         writer.text(&open.provider);
         writer.text(open.model.as_deref().unwrap_or_default());
         writer.text(&open.endpoint);
         writer.text(&open.metadata);
+        if let Some(first) = open.attempt_of {
+            writer.u128(first.bits());
+        }
     });
+}
+
+fn flags(open: &OpenRequest) -> u8 {
+    u8::from(open.streaming)
+        | u8::from(open.simulated) << 1
+        | u8::from(open.model.is_some()) << 2
+        | u8::from(open.attempt_of.is_some()) << 3
 }
 
 pub fn encode_progress(sequence: u64, id: RequestId, output_tokens: u64, buffer: &mut Vec<u8>) {
@@ -94,7 +105,7 @@ pub fn encode_settle(sequence: u64, settlement: &Settlement, buffer: &mut Vec<u8
         writer.u8(settlement.outcome.code());
         writer.u8(settlement.usage_source.code());
         writer.u32(u32::from(settlement.http_status));
-        for count in settlement.usage.to_array() {
+        for count in settlement.usage.usual() {
             writer.u64(count);
         }
         writer.i64(settlement.cost.nanos());
@@ -102,7 +113,21 @@ pub fn encode_settle(sequence: u64, settlement: &Settlement, buffer: &mut Vec<u8
         writer.i64(settlement.output_cost.nanos());
         writer.i64(settlement.finished_at_ms);
         writer.text(bounded(&settlement.response_id, Settlement::RESPONSE_ID_BYTES));
+        write_rare(settlement.usage.rare(), writer);
     });
+}
+
+/// Which of the counts are not zero, then those; nothing where all are.
+fn write_rare(counts: [u64; 9], writer: &mut Writer<'_>) {
+    let present = |place: usize| u32::from(counts[place] != 0) << place;
+    let mask = (0..counts.len()).map(present).sum::<u32>();
+    if mask == 0 {
+        return;
+    }
+    writer.u32(mask);
+    for count in counts.into_iter().filter(|count| *count != 0) {
+        writer.u64(count);
+    }
 }
 
 pub fn encode_movement(sequence: u64, movement: &Movement, buffer: &mut Vec<u8>) {
@@ -198,8 +223,14 @@ fn open(reader: &mut Reader<'_>) -> Option<OpenRequest> {
     let output_nanos_per_million = reader.i64()?;
     let provider = reader.text()?;
     let model = Some(reader.text()?).filter(|_| flags & 4 != 0);
+    let (endpoint, metadata) = (reader.text()?, reader.text()?);
+    let attempt_of = match flags & 8 {
+        0 => None,
+        _ => Some(RequestId::from_bits(reader.u128()?)),
+    };
     Some(OpenRequest {
         id,
+        attempt_of,
         merchant_id,
         wallet_id,
         spend_key_id,
@@ -214,8 +245,8 @@ fn open(reader: &mut Reader<'_>) -> Option<OpenRequest> {
         output_nanos_per_million,
         provider,
         model,
-        endpoint: reader.text()?,
-        metadata: reader.text()?,
+        endpoint,
+        metadata,
     })
 }
 
@@ -225,21 +256,43 @@ fn settlement(reader: &mut Reader<'_>) -> Option<Settlement> {
     let usage_source = UsageSource::from_code(reader.u8()?)?;
     let http_status = u16::try_from(reader.u32()?).ok()?;
     let mut counts = Usage::default().to_array();
-    for count in &mut counts {
+    for count in &mut counts[..9] {
         *count = reader.u64()?;
     }
+    let cost = Money::from_nanos(reader.i64()?);
+    let input_cost = Money::from_nanos(reader.i64()?);
+    let output_cost = Money::from_nanos(reader.i64()?);
+    let finished_at_ms = reader.i64()?;
+    let response_id = reader.text()?;
+    read_rare(&mut counts[9..], reader)?;
     Some(Settlement {
         id,
         outcome,
         usage_source,
         http_status,
         usage: Usage::from_array(counts),
-        cost: Money::from_nanos(reader.i64()?),
-        input_cost: Money::from_nanos(reader.i64()?),
-        output_cost: Money::from_nanos(reader.i64()?),
-        finished_at_ms: reader.i64()?,
-        response_id: reader.text()?,
+        cost,
+        input_cost,
+        output_cost,
+        finished_at_ms,
+        response_id,
     })
+}
+
+fn read_rare(counts: &mut [u64], reader: &mut Reader<'_>) -> Option<()> {
+    if reader.is_empty() {
+        return Some(());
+    }
+    let mask = reader.u32()?;
+    if mask >> counts.len() != 0 {
+        return None;
+    }
+    for (place, count) in counts.iter_mut().enumerate() {
+        if mask >> place & 1 == 1 {
+            *count = reader.u64()?;
+        }
+    }
+    Some(())
 }
 
 fn movement(reader: &mut Reader<'_>) -> Option<Movement> {

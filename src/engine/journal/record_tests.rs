@@ -6,6 +6,7 @@ use proptest::prelude::*;
 fn open_request(seed: u128, text: String) -> OpenRequest {
     OpenRequest {
         id: RequestId::from_bits(seed),
+        attempt_of: seed.is_multiple_of(11).then(|| RequestId::from_bits(seed / 11)),
         merchant_id: MerchantId::from_bits(seed / 3),
         wallet_id: WalletId::from_bits(seed / 5),
         spend_key_id: seed.is_multiple_of(2).then(|| SpendKeyId::from_bits(seed | 1)),
@@ -38,6 +39,8 @@ fn settlement_of(seed: u128, text: &str) -> Settlement {
         usage: Usage {
             input_tokens: u64::MAX,
             output_tokens: 7,
+            image_input_tokens: if seed.is_multiple_of(2) { 3 } else { 0 },
+            queries: u64::from(seed.is_multiple_of(3)),
             ..Usage::default()
         },
         cost: Money::MAX,
@@ -83,6 +86,7 @@ fn a_settlement_never_outgrows_the_space_set_aside_for_it() {
     let long = "\u{10348}".repeat(100);
     let mut settlement = settlement_of(1, &long);
     settlement.response_id = long;
+    settlement.usage = Usage::from_array([u64::MAX; 18]);
     let mut bytes = Vec::new();
     encode_settle(u64::MAX, &settlement, &mut bytes);
     assert!(bytes.len() as u64 <= LONGEST_SETTLEMENT, "{} bytes", bytes.len());
@@ -95,4 +99,55 @@ fn zeros_are_the_end_and_junk_is_damage() {
     assert_eq!(decode(&[]), Decoded::End);
     assert_eq!(decode(&[0xff; 64]), Decoded::Damaged);
     assert_eq!(decode(&[9, 0, 0, 0, 1, 2, 3, 4]), Decoded::Damaged);
+}
+
+/// A settlement of the first form: nine counts, and nothing after the response's id.
+fn first_form(settlement: &Settlement) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    framed(3, 3, &mut bytes, |writer| {
+        writer.u128(settlement.id.bits());
+        writer.u8(settlement.outcome.code());
+        writer.u8(settlement.usage_source.code());
+        writer.u32(u32::from(settlement.http_status));
+        for count in &settlement.usage.to_array()[..9] {
+            writer.u64(*count);
+        }
+        for amount in [settlement.cost, settlement.input_cost, settlement.output_cost] {
+            writer.i64(amount.nanos());
+        }
+        writer.i64(settlement.finished_at_ms);
+        writer.text(&settlement.response_id);
+    });
+    bytes
+}
+
+#[test]
+fn a_settlement_of_nine_counts_is_read_and_one_without_rare_counts_is_no_longer_than_it() {
+    let usual = settlement_of(1, "chatcmpl-1");
+    let old = first_form(&usual);
+    let Decoded::Record { record, .. } = decode(&old) else {
+        panic!("an old record is damage")
+    };
+    assert_eq!(*record, Record::Settle(usual.clone()));
+    let mut new = Vec::new();
+    encode_settle(3, &usual, &mut new);
+    assert_eq!(new, old);
+}
+
+#[test]
+fn a_settlement_that_announces_counts_which_do_not_exist_is_damage() {
+    let mut bytes = Vec::new();
+    framed(3, 3, &mut bytes, |writer| {
+        writer.u128(1);
+        writer.u8(0);
+        writer.u8(0);
+        writer.u32(200);
+        for _ in 0..13 {
+            writer.u64(0);
+        }
+        writer.text("");
+        writer.u32(1 << 9);
+        writer.u64(5);
+    });
+    assert_eq!(decode(&bytes), Decoded::Damaged);
 }

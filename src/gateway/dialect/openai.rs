@@ -144,6 +144,7 @@ impl WireUsage {
             audio_input_tokens: input.audio_tokens.or_zero().min(uncached),
             audio_output_tokens: details.audio_tokens.or_zero().min(output - reasoning),
             web_searches: self.num_search_queries.or_zero(),
+            ..Usage::default()
         })
     }
 

@@ -10,7 +10,7 @@ use super::super::{StorageError, column};
 use crate::domain::ids::{CustomerId, MerchantId, MeterId, RequestId, SpendKeyId, WalletId};
 use crate::domain::money::Money;
 use crate::domain::request::{Outcome, ProviderKeyType, UsageSource};
-use crate::domain::usage::Usage;
+use crate::domain::usage::{RARE_NAMES, Usage};
 
 const NOUN: &str = "request";
 
@@ -18,6 +18,8 @@ const NOUN: &str = "request";
 #[derive(Clone, Debug, PartialEq)]
 pub struct RequestRow {
     pub id: RequestId,
+    /// The first attempt, where this was a later one of the same call.
+    pub attempt_of: Option<RequestId>,
     pub merchant_id: MerchantId,
     pub wallet_id: WalletId,
     pub spend_key_id: Option<SpendKeyId>,
@@ -54,6 +56,8 @@ pub struct RequestRow {
 pub struct StoredRequest {
     #[diesel(sql_type = SqlUuid)]
     id: Uuid,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    attempt_of: Option<Uuid>,
     #[diesel(sql_type = SqlUuid)]
     merchant_id: Uuid,
     #[diesel(sql_type = SqlUuid)]
@@ -126,6 +130,8 @@ struct StoredUsage {
     audio_output_tokens: i64,
     #[diesel(sql_type = BigInt)]
     web_searches: i64,
+    #[diesel(sql_type = Nullable<Jsonb>)]
+    rare_usage: Option<Value>,
 }
 
 impl TryFrom<StoredRequest> for RequestRow {
@@ -137,6 +143,7 @@ impl TryFrom<StoredRequest> for RequestRow {
         let source = |word: &str| coded(UsageSource::from_code, UsageSource::name, word);
         Ok(Self {
             id: RequestId::from_uuid(row.id),
+            attempt_of: row.attempt_of.map(RequestId::from_uuid),
             merchant_id: MerchantId::from_uuid(row.merchant_id),
             wallet_id: WalletId::from_uuid(row.wallet_id),
             spend_key_id: row.spend_key_id.map(SpendKeyId::from_uuid),
@@ -167,19 +174,26 @@ impl TryFrom<StoredRequest> for RequestRow {
 }
 
 impl From<StoredUsage> for Usage {
-    /// A CHECK keeps counts from being negative.
+    /// CHECKs keep counts from being negative; a rare count that is not there is zero.
     fn from(row: StoredUsage) -> Self {
-        Self {
-            input_tokens: row.input_tokens.unsigned_abs(),
-            cache_read_tokens: row.cache_read_tokens.unsigned_abs(),
-            cache_write_tokens: row.cache_write_tokens.unsigned_abs(),
-            cache_write_1h_tokens: row.cache_write_1h_tokens.unsigned_abs(),
-            output_tokens: row.output_tokens.unsigned_abs(),
-            reasoning_tokens: row.reasoning_tokens.unsigned_abs(),
-            audio_input_tokens: row.audio_input_tokens.unsigned_abs(),
-            audio_output_tokens: row.audio_output_tokens.unsigned_abs(),
-            web_searches: row.web_searches.unsigned_abs(),
+        let usual = [
+            row.input_tokens,
+            row.cache_read_tokens,
+            row.cache_write_tokens,
+            row.cache_write_1h_tokens,
+            row.output_tokens,
+            row.reasoning_tokens,
+            row.audio_input_tokens,
+            row.audio_output_tokens,
+            row.web_searches,
+        ];
+        let rare = |name: &str| row.rare_usage.as_ref()?.get(name)?.as_u64();
+        let mut counts = [0; 18];
+        counts[..9].copy_from_slice(&usual.map(i64::unsigned_abs));
+        for (count, name) in counts[9..].iter_mut().zip(RARE_NAMES) {
+            *count = rare(name).unwrap_or(0);
         }
+        Self::from_array(counts)
     }
 }
 

@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::super::column;
-use crate::domain::ids::SpendKeyId;
+use crate::domain::ids::{RequestId, SpendKeyId};
 use crate::domain::request::{Movement, OpenRequest, Settlement};
-use crate::domain::usage::Usage;
+use crate::domain::usage::{RARE_NAMES, Usage};
 
 /// The columns of `requests` that the gateway fills.
 #[derive(Default)]
@@ -26,7 +26,7 @@ pub struct RequestColumns {
     pub status: Vec<&'static str>,
     pub http_status: Vec<i32>,
     pub usage_source: Vec<&'static str>,
-    /// In the order of [`counts`].
+    /// In the order of the table: input, three of caches, output, reasoning, two of audio, searches.
     pub counts: [Vec<i64>; 9],
     pub cost: Vec<i64>,
     pub input_cost: Vec<i64>,
@@ -36,6 +36,8 @@ pub struct RequestColumns {
     pub response_id: Vec<Option<String>>,
     pub admitted_at: Vec<DateTime<Utc>>,
     pub finished_at: Vec<DateTime<Utc>>,
+    pub attempt_of: Vec<Option<Uuid>>,
+    pub rare_usage: Vec<Option<Value>>,
 }
 
 impl RequestColumns {
@@ -53,7 +55,7 @@ impl RequestColumns {
         self.status.push(settlement.outcome.name());
         self.http_status.push(settlement.http_status.into());
         self.usage_source.push(settlement.usage_source.name());
-        for (column, count) in self.counts.iter_mut().zip(counts(&settlement.usage)) {
+        for (column, count) in self.counts.iter_mut().zip(settlement.usage.usual()) {
             column.push(column::count_column(count));
         }
         self.cost.push(settlement.cost.nanos());
@@ -65,6 +67,8 @@ impl RequestColumns {
         self.response_id.push(response_id.map(column::text));
         self.admitted_at.push(column::instant(open.admitted_at_ms));
         self.finished_at.push(column::instant(settlement.finished_at_ms));
+        self.attempt_of.push(open.attempt_of.map(RequestId::uuid));
+        self.rare_usage.push(rare_usage(settlement.usage));
     }
 }
 
@@ -104,19 +108,15 @@ fn account_kind(movement: &Movement) -> &'static str {
     }
 }
 
-/// In the order of the table: input, three of caches, output, reasoning, two of audio, searches.
-fn counts(usage: &Usage) -> [u64; 9] {
-    [
-        usage.input_tokens,
-        usage.cache_read_tokens,
-        usage.cache_write_tokens,
-        usage.cache_write_1h_tokens,
-        usage.output_tokens,
-        usage.reasoning_tokens,
-        usage.audio_input_tokens,
-        usage.audio_output_tokens,
-        usage.web_searches,
-    ]
+/// The rare counts that are not zero, by name.
+fn rare_usage(usage: Usage) -> Option<Value> {
+    let counts: Map<String, Value> = RARE_NAMES
+        .iter()
+        .zip(usage.rare())
+        .filter(|(_, count)| *count != 0)
+        .map(|(name, count)| ((*name).to_owned(), column::count_column(count).into()))
+        .collect();
+    Some(Value::Object(counts)).filter(|_| usage.rare() != [0; 9])
 }
 
 /// The pairs in a text of JSON. The edge has checked them; what is no object all the same is left out.

@@ -94,6 +94,8 @@ fn send_requests(connection: &mut PgConnection, columns: RequestColumns) -> Resu
         .bind::<Array<Nullable<Text>>, _>(columns.response_id)
         .bind::<Array<Timestamptz>, _>(columns.admitted_at)
         .bind::<Array<Timestamptz>, _>(columns.finished_at)
+        .bind::<Array<Nullable<SqlUuid>>, _>(columns.attempt_of)
+        .bind::<Array<Nullable<Jsonb>>, _>(columns.rare_usage)
         .load(connection)
 }
 
@@ -101,9 +103,9 @@ const INSERT_REQUESTS: &str = "INSERT INTO requests (id, merchant_id, wallet_id,
     endpoint, provider_key_type, streaming, simulated, status, http_status, usage_source, input_tokens, \
     cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens, reasoning_tokens, \
     audio_input_tokens, audio_output_tokens, web_searches, cost, input_cost, output_cost, price_version, metadata, \
-    response_id, admitted_at, finished_at) \
+    response_id, admitted_at, finished_at, attempt_of, rare_usage) \
     SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
-    $21, $22, $23, $24, $25, $26, $27, $28, $29, $30) ON CONFLICT (id) DO NOTHING RETURNING id";
+    $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32) ON CONFLICT (id) DO NOTHING RETURNING id";
 
 /// Inserts what is new of these, and returns that.
 pub fn insert_movements<'a>(

@@ -180,7 +180,7 @@ prop_compose! {
         Usage {
             input_tokens: input, cache_read_tokens: read, cache_write_tokens: write, cache_write_1h_tokens: hour,
             output_tokens: output, reasoning_tokens: reasoning, audio_input_tokens: audio_in,
-            audio_output_tokens: audio_out, web_searches: searches,
+            audio_output_tokens: audio_out, web_searches: searches, ..Usage::default()
         }
     }
 }
@@ -238,13 +238,9 @@ proptest! {
 
     #[test]
     fn no_usage_makes_the_sums_panic(
-        counts in proptest::array::uniform9(any::<u64>()), tier in tiers(), pick in any::<prop::sample::Index>(),
+        counts in proptest::array::uniform18(any::<u64>()), tier in tiers(), pick in any::<prop::sample::Index>(),
     ) {
-        let usage = Usage {
-            input_tokens: counts[0], cache_read_tokens: counts[1], cache_write_tokens: counts[2],
-            cache_write_1h_tokens: counts[3], output_tokens: counts[4], reasoning_tokens: counts[5],
-            audio_input_tokens: counts[6], audio_output_tokens: counts[7], web_searches: counts[8],
-        };
+        let usage = Usage::from_array(counts);
         let prices: Vec<_> = shipped().models().collect();
         let price = pick.get(&prices);
         let _ = price.cost(&usage, tier);
