@@ -17,7 +17,7 @@ build:
 # The whole suite: units, the real binary on a real Postgres, the official clients; then what calls providers, over TLS.
 test:
 	@scripts/install-needs.sh test
-	@if [ -f tests/clients/package.json ] && [ ! -d tests/clients/node_modules ]; then \
+	@if [ tests/clients/package-lock.json -nt tests/clients/node_modules/.package-lock.json ]; then \
 		cd tests/clients && npm ci --no-audit --no-fund; \
 	fi
 	cargo test --release --workspace --no-fail-fast

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::support::house::House;
+use crate::support::house::{House, settings};
+use crate::support::postgres::database;
 use crate::support::process::wait_for_exit;
 use crate::support::server::secret_key;
+use crate::support::simulator::Simulator;
 
 /// More than the slowest script's retries take on a busy machine.
 const SCRIPT_LIMIT: Duration = Duration::from_secs(120);
@@ -45,17 +47,48 @@ fn the_anthropic_sdk_works_with_a_spend_key() {
 }
 
 #[test]
-fn the_official_sdks_work_on_each_others_models() {
-    let house = House::new();
-    Script::new("translated.mjs", &house).run();
-    check_books(house);
+fn the_official_sdks_work_on_models_of_every_provider() {
+    run_on_every_provider("translated.mjs");
 }
 
 #[test]
-fn openais_sdk_has_its_responses_from_every_model() {
-    let house = House::new();
-    Script::new("responses.mjs", &house).run();
+fn openais_sdk_has_its_responses_from_models_of_every_provider() {
+    run_on_every_provider("responses.mjs");
+}
+
+#[test]
+fn googles_sdk_works_on_models_of_every_provider() {
+    run_on_every_provider("google.mjs");
+}
+
+#[test]
+fn vercels_ai_works_on_models_of_every_provider() {
+    run_on_every_provider("vercel.mjs");
+}
+
+#[test]
+fn langchain_works_on_models_of_every_provider() {
+    run_on_every_provider("langchain.mjs");
+}
+
+fn run_on_every_provider(script: &str) {
+    let house = house_of_every_provider();
+    Script::new(script, &house).run();
     check_books(house);
+}
+
+/// A house that has the providers of `MODELS` in conversation.mjs.
+fn house_of_every_provider() -> House {
+    let (database, simulator) = (database(), Simulator::start());
+    let server = settings(&database.url, &simulator)
+        .variable("GEMINI_API_KEY", "sim")
+        .variable("GOOGLE_BASE_URL", simulator.openai_url())
+        .start();
+    House {
+        server,
+        database,
+        simulator,
+    }
 }
 
 /// Both scripts, so that one's failure does not hide the other's.
@@ -161,9 +194,11 @@ fn failed_parts(output: &str) -> String {
 /// Where the scripts are, once their packages are there.
 fn installed_clients() -> PathBuf {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
-    let is_installed = directory.join("node_modules/openai/package.json").exists();
+    let is_there = |package: &str| directory.join("node_modules").join(package).exists();
     assert!(
-        is_installed,
+        ["openai", "@google/genai", "ai", "@langchain/core"]
+            .into_iter()
+            .all(is_there),
         "the official clients are not installed: `make test` does so, or `npm ci` in tests/clients"
     );
     directory

@@ -1,51 +1,71 @@
-// OpenAI's SDK and its responses API on models of either provider: answers, streams and a tool loop.
+// OpenAI's SDK and its responses API on models of every provider: answers, streams, tools and documents.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import OpenAI from 'openai';
 
-import { CHAT_MODEL, MESSAGE_MODEL, baseUrl, mint } from './server.mjs';
+import {
+  INPUT, MODELS, PLACE, asking, askingForDocument, askingForWeather, assertBooked, assertLast, assertText, ownKey, weather,
+} from './conversation.mjs';
+import { baseUrl } from './server.mjs';
 
 async function openai() {
-  const { key } = await mint({ request_shape: 'openai' });
-  return new OpenAI({ apiKey: key, baseURL: `${baseUrl}/v1`, maxRetries: 0 });
+  const key = await ownKey({ request_shape: 'openai' });
+  return { key, client: new OpenAI({ apiKey: key.key, baseURL: `${baseUrl}/v1`, maxRetries: 0 }) };
 }
 
-const PLACE = { type: 'object', properties: { place: { type: 'string' } }, required: ['place'], additionalProperties: false };
 const TOOLS = [{ type: 'function', name: 'weather', description: 'The weather.', parameters: PLACE, strict: false }];
 
-for (const model of [CHAT_MODEL, MESSAGE_MODEL]) {
-  test(`${model}: a response is answered`, async () => {
-    const client = await openai();
-    const response = await client.responses.create({ model, input: 'Hello [[sim output_tokens=10]]', store: false });
-    assert.deepEqual([response.status, response.output_text.length, response.usage.output_tokens], ['completed', 40, 10]);
+for (const { model, provider } of MODELS) {
+  const plain = { model, max_output_tokens: 64, store: false };
+
+  test(`${model}: a response is answered and billed`, async () => {
+    const { key, client } = await openai();
+    const response = await client.responses.create({ ...plain, instructions: 'Be brief.', input: asking(10) });
+    assert.deepEqual([response.status, response.usage.output_tokens], ['completed', 10]);
+    assertText(response.output_text, 10);
+    await assertBooked(key, 1, provider);
   });
 
   test(`${model}: a stream comes event by event and adds up`, async () => {
-    const client = await openai();
-    const stream = await client.responses.create({ model, input: 'Hello [[sim output_tokens=12 split=7]]', stream: true });
-    let text = '';
+    const { key, client } = await openai();
     const events = [];
-    for await (const event of stream) {
-      events.push(event);
-      if (event.type === 'response.output_text.delta') text += event.delta;
-    }
-    assert.equal(events[0].type, 'response.created');
-    assert.equal(events.at(-1).type, 'response.completed');
+    const stream = await client.responses.create({ ...plain, input: asking(12, 'split=7'), stream: true });
+    for await (const event of stream) events.push(event);
+    const deltas = events.filter((event) => event.type === 'response.output_text.delta');
+    const text = deltas.map((event) => event.delta).join('');
+    assert.deepEqual([events[0].type, events.at(-1).type], ['response.created', 'response.completed']);
     assert.equal(events.at(-1).response.output[0].content[0].text, text);
-    assert.equal(text.length, 48);
+    assertText(text, 12);
     assert.deepEqual(events.map((event) => event.sequence_number), events.map((_, index) => index));
+    await assertBooked(key, 1, provider);
   });
 
-  test(`${model}: a tool loop goes on`, async () => {
-    const client = await openai();
-    const digits = Buffer.from(JSON.stringify({ place: 'Graz' })).toString('hex');
-    const input = [{ role: 'user', content: `Hello [[sim call_tool=weather call_tools=2 tool_input=${digits}]]` }];
-    const first = await client.responses.create({ model, input, tools: TOOLS, store: false });
-    const calls = first.output.filter((item) => item.type === 'function_call');
-    assert.deepEqual(calls.map((call) => [call.name, JSON.parse(call.arguments)]), Array(2).fill(['weather', { place: 'Graz' }]));
-    const results = calls.map((call) => ({ type: 'function_call_output', call_id: call.call_id, output: 'Rain.' }));
-    const last = await client.responses.create({ model, input: [...input, ...first.output, ...results], tools: TOOLS });
-    assert.ok(last.output_text.length > 0);
+  for (const way of ['whole', 'streamed']) {
+    test(`${model}: two calls of a tool at once are answered, ${way}`, async () => {
+      const { key, client } = await openai();
+      const ask = (input) => {
+        const question = { ...plain, input, tools: TOOLS };
+        return way === 'streamed' ? client.responses.stream(question).finalResponse() : client.responses.create(question);
+      };
+      const input = [{ role: 'user', content: askingForWeather(2) }];
+      const first = await ask(input);
+      const calls = first.output.filter((item) => item.type === 'function_call');
+      assert.equal(calls.length, 2);
+      const results = calls.map(({ call_id, name, arguments: text }) => {
+        assert.deepEqual([name, JSON.parse(text)], ['weather', INPUT]);
+        return { type: 'function_call_output', call_id, output: weather(JSON.parse(text)) };
+      });
+      assertLast((await ask([...input, ...first.output, ...results])).output_text);
+      await assertBooked(key, 2, provider);
+    });
+  }
+
+  test(`${model}: a document comes in the form that was asked for`, async () => {
+    const { key, client } = await openai();
+    const text = { format: { type: 'json_schema', name: 'town', strict: true, schema: PLACE } };
+    const response = await client.responses.parse({ ...plain, input: askingForDocument(INPUT), text });
+    assert.deepEqual(response.output_parsed, INPUT);
+    await assertBooked(key, 1, provider);
   });
 }

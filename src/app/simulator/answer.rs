@@ -56,7 +56,7 @@ pub(super) struct AnswerId(u64);
 impl Answer {
     /// Decides the answer to a call; `body` is what an unasked length is drawn from.
     pub(super) fn decide(call: &Call<'_>, directives: &Directives, body: &[u8]) -> Self {
-        let natural = directives.output_tokens.unwrap_or_else(|| natural_tokens(body));
+        let natural = natural(directives, body);
         let (token_count, finish) = match (directives.cap, call.output_tokens_cap) {
             (Cap::Respected, Some(cap)) if cap < natural => (cap, Finish::Length),
             (Cap::Respected | Cap::Ignored, _) => (natural, Finish::Natural),
@@ -69,7 +69,7 @@ impl Answer {
             choice_count: call.choice_count,
             token_count,
             finish,
-            vocabulary: directives.vocabulary,
+            vocabulary: directives.vocabulary.clone(),
             usage: Usage::reported(&directives.report, call.input_tokens, output_tokens),
         }
     }
@@ -141,6 +141,14 @@ fn scattered(number: u64) -> u64 {
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)
+}
+
+/// The length that no cap cuts: of what is to be said, or as asked for, or drawn from the body.
+fn natural(directives: &Directives, body: &[u8]) -> u64 {
+    match &directives.vocabulary {
+        Vocabulary::Said(tokens) => tokens.len() as u64,
+        Vocabulary::Plain | Vocabulary::MultiByte => directives.output_tokens.unwrap_or_else(|| natural_tokens(body)),
+    }
 }
 
 fn natural_tokens(body: &[u8]) -> u64 {

@@ -21,7 +21,7 @@ pub(super) fn body(answer: &Answer) -> Vec<u8> {
         answer.id, answer.model_json
     )
     .expect(PROVED);
-    text::append(answer.vocabulary, answer.token_count, &mut body);
+    text::append(&answer.vocabulary, answer.token_count, &mut body);
     write!(
         body,
         r#""}}],"stop_reason":"{}","stop_sequence":null"#,
@@ -127,7 +127,7 @@ data: {{"type":"message_start","message":{{"id":"msg_{}","type":"message","role"
         const HEAD: &[u8] = b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\
             \"delta\":{\"type\":\"text_delta\",\"text\":\"";
         const TAIL: &[u8] = b"\"}}\n\n";
-        let word = text::word(self.answer.vocabulary, token);
+        let word = text::word(&self.answer.vocabulary, token);
         let mut frame = Vec::with_capacity(HEAD.len() + word.len() + TAIL.len());
         frame.extend_from_slice(HEAD);
         frame.extend_from_slice(word.as_bytes());

@@ -109,13 +109,13 @@ fn complete(call: &Body, entry: &OpenEntry, finish: &str) -> HttpResponse {
     let usage = json!({ "prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output });
     if !call.stream {
         let mut text = Vec::new();
-        text::append(Vocabulary::Plain, output, &mut text);
+        text::append(&Vocabulary::Plain, output, &mut text);
         let mut whole = chunk(&String::from_utf8_lossy(&text), Some(finish));
         whole["usage"] = usage;
         return HttpResponse::Ok().json(whole);
     }
     let mut frames: String = (0..output)
-        .map(|token| format!("data: {}\n\n", chunk(text::word(Vocabulary::Plain, token), None)))
+        .map(|token| format!("data: {}\n\n", chunk(text::word(&Vocabulary::Plain, token), None)))
         .collect();
     frames.push_str(&format!("data: {}\n\n", chunk("", Some(finish))));
     if call.stream_options["include_usage"] == true {

@@ -3,6 +3,9 @@
 //! one overrides an earlier one. An unknown key or an unreadable value is refused, so that a misspelt test fails
 //! instead of passing for the wrong reason.
 
+use std::sync::Arc;
+
+use super::text;
 use super::tools::{Wanted, from_hexadecimal};
 
 /// The header that carries directives when the simulator is called directly.
@@ -53,11 +56,13 @@ pub(super) enum Cap {
 }
 
 /// Which list of words the answer is made of.
-#[derive(Debug, Default, PartialEq, Clone, Copy)]
+#[derive(Debug, Default, PartialEq, Clone)]
 pub(super) enum Vocabulary {
     #[default]
     Plain,
     MultiByte,
+    /// The answer itself, such as a document that was asked for: its tokens, each as it stands in a JSON string.
+    Said(Arc<[Box<str>]>),
 }
 
 /// What is reported as used, which need not be what was used.
@@ -140,6 +145,7 @@ impl Directives {
             }
             "ignore_cap" => self.cap = switch(value, Cap::Respected, Cap::Ignored)?,
             "utf8" => self.vocabulary = switch(value, Vocabulary::Plain, Vocabulary::MultiByte)?,
+            "say" => self.vocabulary = Vocabulary::Said(text::tokens(&from_hexadecimal(value)?)),
             "fail_times" => self.fail_times = Some(value.parse().ok()?),
             "tag" => self.tag = Some(value.into()),
             "call_tool" => self.tools.name = Some(value.into()),

@@ -31,7 +31,7 @@ pub(super) fn body(answer: &Answer) -> Vec<u8> {
             r#"{comma}{{"index":{index},"message":{{"role":"assistant","content":""#
         )
         .expect(PROVED);
-        text::append(answer.vocabulary, answer.token_count, &mut body);
+        text::append(&answer.vocabulary, answer.token_count, &mut body);
         body.extend_from_slice(br#"","refusal":null,"annotations":[]},"logprobs":null,"finish_reason":""#);
         body.extend_from_slice(finish_reason(answer.finish).as_bytes());
         body.extend_from_slice(b"\"}");
@@ -151,7 +151,7 @@ impl Frames {
                 self.write_choice(frame, choice, &delta, "null");
             }
             Place::Content { choice, token } => {
-                let word = text::word(self.answer.vocabulary, token);
+                let word = text::word(&self.answer.vocabulary, token);
                 self.write_choice(frame, choice, &[r#""content":""#, word, "\""], "null");
             }
             Place::Finish { choice } => {

@@ -33,9 +33,13 @@ use super::state::AppState;
 pub fn configure_google(config: &mut web::ServiceConfig) {
     for version in ["/v1beta", "/v1alpha"] {
         config.service(
-            web::resource(format!("{version}/models/{{call:.+}}"))
-                .route(web::post().to(arrivals::google))
-                .default_service(web::to(method_not_allowed)),
+            web::resource([
+                format!("{version}/models/{{call:.+}}"),
+                // Some take a model's name that has a slash for a path of its own.
+                format!("{version}/{{call:[^/]+/.+:[A-Za-z]+}}"),
+            ])
+            .route(web::post().to(arrivals::google))
+            .default_service(web::to(method_not_allowed)),
         );
     }
 }
