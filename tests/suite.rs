@@ -6,6 +6,7 @@ mod clients;
 mod durability;
 mod egress;
 mod endpoints;
+mod fallbacks;
 mod gateway;
 mod limits;
 mod management;

@@ -23,6 +23,15 @@ impl Now {
     }
 }
 
+/// Where a hold stands among those of one call, which goes on to another provider where the one before failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Attempt {
+    #[default]
+    First,
+    /// The call has been counted: it takes no token of the bucket and is no further request.
+    Later,
+}
+
 /// What a call asks of a key.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -35,6 +44,7 @@ pub struct Call {
     pub provider: Arc<str>,
     pub address: Option<IpAddr>,
     pub claim: Claim,
+    pub attempt: Attempt,
 }
 
 /// Why a key refuses a call.
@@ -100,4 +110,5 @@ impl Admission {
 pub struct Hold {
     pub amount: Money,
     pub admission: Admission,
+    pub attempt: Attempt,
 }

@@ -68,7 +68,7 @@ codes! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenRequest {
     pub id: RequestId,
-    /// The first attempt, where this is a later one of the same call at another target.
+    /// The first attempt of the same call; `None` for that one itself. The call counts once, with its first attempt.
     pub attempt_of: Option<RequestId>,
     pub merchant_id: MerchantId,
     pub wallet_id: WalletId,

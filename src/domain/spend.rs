@@ -4,7 +4,7 @@
 
 use chrono_tz::Tz;
 
-pub use super::call::{Admission, Call, Denial, Hold, Now, SpendShortage};
+pub use super::call::{Admission, Attempt, Call, Denial, Hold, Now, SpendShortage};
 use super::cycle::{Cycle, Window};
 use super::key::{Enforcement, KeySettings, KeyStatus};
 use super::money::Money;
@@ -103,14 +103,16 @@ impl SpendState {
         permit(settings, call, now)?;
         let blocks = settings.enforcement != Enforcement::Observe;
         if blocks {
-            self.check_pace(settings, now)?;
+            self.check_pace(settings, call.attempt, now)?;
         }
         let amount = self.fit(settings, self.admission(), call.claim)?;
-        self.admit(settings, amount, now);
-        Ok(Hold {
+        let hold = Hold {
             amount,
             admission: self.admission(),
-        })
+            attempt: call.attempt,
+        };
+        self.admit(settings, hold, now);
+        Ok(hold)
     }
 
     /// Enlarges a running call's hold by what the claim asks for; `Err` where there is no room.
@@ -134,13 +136,15 @@ impl SpendState {
 
     /// Ends the hold of a call that was not admitted after all, as if it had never been.
     pub fn release(&mut self, settings: &KeySettings, hold: Hold) {
-        self.for_admission(hold.admission, |counter| {
-            counter.requests = counter.requests.saturating_sub(1)
-        });
-        self.end_call(hold);
-        if let Some(limit) = settings.rate_limit {
-            self.bucket.give_back(limit);
+        if hold.attempt == Attempt::First {
+            self.for_admission(hold.admission, |counter| {
+                counter.requests = counter.requests.saturating_sub(1)
+            });
+            if let Some(limit) = settings.rate_limit {
+                self.bucket.give_back(limit);
+            }
         }
+        self.end_call(hold);
     }
 
     /// Takes back an extension that nobody received.
@@ -192,8 +196,9 @@ impl SpendState {
         }
     }
 
-    fn check_pace(&self, settings: &KeySettings, now: Now) -> Result<(), Denial> {
-        if let Some(status) = self.rate_status(settings, now)
+    fn check_pace(&self, settings: &KeySettings, attempt: Attempt, now: Now) -> Result<(), Denial> {
+        let counts = attempt == Attempt::First;
+        if let Some(status) = self.rate_status(settings, now).filter(|_| counts)
             && status.remaining == 0
         {
             return Err(Denial::RateLimited(status));
@@ -202,6 +207,9 @@ impl SpendState {
             && self.open_calls >= limit
         {
             return Err(Denial::TooManyParallel { limit });
+        }
+        if !counts {
+            return Ok(());
         }
         if let Some(limit) = settings.request_limit {
             let counter = self.counter(limit.cycle);
@@ -239,12 +247,16 @@ impl SpendState {
         }
     }
 
-    fn admit(&mut self, settings: &KeySettings, amount: Money, now: Now) {
+    fn admit(&mut self, settings: &KeySettings, hold: Hold, now: Now) {
+        let requests = match hold.attempt {
+            Attempt::First => 1,
+            Attempt::Later => 0,
+        };
         for counter in &mut self.counters {
-            counter.held = counter.held.saturating_add(amount);
-            counter.requests = counter.requests.saturating_add(1);
+            counter.held = counter.held.saturating_add(hold.amount);
+            counter.requests = counter.requests.saturating_add(requests);
         }
-        if let Some(limit) = settings.rate_limit {
+        if let Some(limit) = settings.rate_limit.filter(|_| requests > 0) {
             self.bucket.take(limit, now.monotonic_us);
         }
         self.open_calls = self.open_calls.saturating_add(1);

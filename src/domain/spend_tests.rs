@@ -6,6 +6,8 @@ use crate::domain::key::{OnDisconnect, RequestLimit, RequestShape, SpendLimit};
 use crate::domain::rate::RateLimit;
 use proptest::prelude::*;
 
+#[path = "attempt_tests.rs"]
+mod attempts;
 #[path = "cycle_walk_tests.rs"]
 mod walks;
 
@@ -56,6 +58,7 @@ fn call(amount: Money) -> Call {
         provider: "openai".into(),
         address: Some("10.1.2.3".parse().unwrap()),
         claim: Claim::exactly(amount),
+        attempt: Attempt::First,
     }
 }
 

@@ -55,6 +55,8 @@ pub struct Metrics {
     /// Calls that cost more than was held for them: a wrong bound, or a provider that ignores a cap.
     pub holds_underestimated: Counter,
     pub holds_extended: Counter,
+    /// Calls that went on to another provider, once for each that was asked.
+    pub fallbacks_tried: Counter,
     pub journal_backlog_bytes: Gauge,
     pub journal_backlog_records: Gauge,
     pub billing_batches: Counter,
@@ -91,6 +93,7 @@ impl Metrics {
             ("caldera_clients_gone_total", self.clients_gone.value()),
             ("caldera_holds_underestimated_total", self.holds_underestimated.value()),
             ("caldera_holds_extended_total", self.holds_extended.value()),
+            ("caldera_fallbacks_tried_total", self.fallbacks_tried.value()),
             ("caldera_billing_batches_total", self.billing_batches.value()),
             ("caldera_billing_rows_total", self.billing_rows.value()),
             ("caldera_billing_retries_total", self.billing_retries.value()),

@@ -1,6 +1,7 @@
 //! One call as the gateway takes it in and as it gives it back, and every reason for which it refuses one.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::http::Method;
@@ -34,6 +35,7 @@ pub struct Caller {
 }
 
 /// Where a call goes.
+#[derive(Clone)]
 pub enum Route {
     /// A unified endpoint: the model decides.
     Model,
@@ -56,7 +58,17 @@ pub enum Streams {
     No,
 }
 
+/// Where a call goes on to where its first provider failed; at least one of the two is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fallback {
+    /// `None`: the model decides, as on a unified endpoint.
+    pub url: Option<Url>,
+    /// `None`: the model that the call names.
+    pub model: Option<String>,
+}
+
 /// One call as it came in.
+#[derive(Clone)]
 pub struct Incoming<'a> {
     pub id: RequestId,
     pub caller: Caller,
@@ -76,10 +88,32 @@ pub struct Incoming<'a> {
     pub metadata: String,
     pub address: Option<IpAddr>,
     pub wants_cost: bool,
+    /// In the order in which they are tried.
+    pub fallbacks: Rc<[Fallback]>,
 }
 
 /// An answer on its way to the client.
 pub struct Served {
+    pub answer: TargetAnswer,
+    /// Our id of the attempt that was answered.
+    pub request_id: RequestId,
+    /// To how many providers the call was sent.
+    pub attempts: u32,
+    /// Kept until the client has the whole answer.
+    pub place: Place,
+}
+
+/// A call without an answer.
+#[derive(Debug)]
+pub struct Refused {
+    pub refusal: Refusal,
+    /// Our id of the attempt that was refused.
+    pub request_id: RequestId,
+    pub attempts: u32,
+}
+
+/// What one provider answered.
+pub struct TargetAnswer {
     pub reply: Reply,
     pub rate: Option<RateStatus>,
     /// The output cap that was set because the call had none.
@@ -88,8 +122,6 @@ pub struct Served {
     pub dropped: Option<String>,
     pub provider: Arc<str>,
     pub simulated: bool,
-    /// Kept until the client has the whole answer.
-    pub place: Place,
 }
 
 /// Why a call is refused or has no answer.

@@ -1,13 +1,16 @@
-//! The gateway: takes one request to a provider and back. [`serve`] is the way of a request, readable from top to bottom:
-//! resolve, quote, reserve, record, send; the pump does the rest. It imports neither storage nor http; it fails
-//! closed: whatever cannot be held or recorded is not sent.
+//! The gateway: takes one request to a provider and back. [`attempt`] is the way of a request, readable from top to
+//! bottom: quote, reserve, record, send; the pump does the rest. Where a call names fallbacks it goes that way once for
+//! each until one answers. It imports neither storage nor http; it fails closed: whatever cannot be held or recorded is
+//! not sent.
 
 mod calibration;
 mod call;
 mod conduit;
+mod course;
 pub mod dialect;
 mod drain;
 pub mod egress;
+mod fallback;
 mod frames;
 pub mod headers;
 mod open_call;
@@ -29,44 +32,79 @@ use std::time::Duration;
 
 use actix_web::http::header::HeaderMap;
 
+use crate::domain::ids::RequestId;
 use crate::domain::key::OnDisconnect;
 use crate::domain::money::Money;
 use crate::domain::request::OpenRequest;
 use crate::domain::room::Claim;
-use crate::domain::spend::{Admission, Call, Now};
+use crate::domain::spend::{Admission, Attempt, Call, Now};
 use crate::domain::usage::Usage;
 use crate::engine::accounts::AccountHold;
 use crate::engine::spend::{Granted, ReserveError};
 
-pub use call::{Addressed, Caller, Incoming, Refusal, Route, Served, Streams};
+pub use call::{Addressed, Caller, Fallback, Incoming, Refusal, Refused, Route, Served, Streams, TargetAnswer};
 pub use conduit::ClientSide;
+use course::Course;
 use dialect::{Dialect, OutputCapField, UsageFrames};
 pub use open_call::Costs;
 use open_call::{OpenCall, Pricing};
 use prepare::{Prepared, prepare};
 use provider::{Lease, Sending, Target};
+use pump::FirstFrame;
 pub use pump::{Reply, ReplyBody};
 use quote::{Quote, Terms, quote};
 use upstream::Outgoing;
 pub use upstream::UpstreamFailure;
 pub use worker::{Gateway, GatewayParts, Place, Worker};
 
-/// Takes one request to its provider and returns the head of the answer.
-pub async fn serve(worker: &Worker, mut incoming: Incoming<'_>) -> Result<Served, Refusal> {
-    let place = worker.enter().ok_or(Refusal::Overloaded)?;
-    let mut prepared = prepare(worker, &incoming)?;
+/// Takes one request to its provider, or on to its fallbacks, and returns the head of the answer.
+pub async fn serve(worker: &Worker, incoming: Incoming<'_>) -> Result<Served, Refused> {
+    let mut course = Course::new(&incoming);
+    let Some(place) = worker.enter() else {
+        return Err(course.refused(Refusal::Overloaded));
+    };
+    let answer = if incoming.fallbacks.is_empty() {
+        only(worker, incoming, &mut course).await
+    } else {
+        Box::pin(fallback::serve(worker, incoming, &mut course)).await
+    };
+    match answer {
+        Ok(answer) => Ok(course.served(answer, place)),
+        Err(refusal) => Err(course.refused(refusal)),
+    }
+}
+
+/// The way of a call that has one target.
+async fn only(worker: &Worker, incoming: Incoming<'_>, course: &mut Course) -> Result<TargetAnswer, Refusal> {
+    let prepared = prepare(worker, &incoming)?;
+    attempt(worker, incoming, prepared, course).await
+}
+
+/// Takes a call to one provider.
+async fn attempt(
+    worker: &Worker,
+    mut incoming: Incoming<'_>,
+    mut prepared: Prepared,
+    course: &mut Course,
+) -> Result<TargetAnswer, Refusal> {
     // A key that the merchant stored counts from here on as one that the caller sent along.
     incoming.caller.provider_key = prepared.target.key.take();
     let quote = terms(worker, &incoming, &prepared)?;
-    let granted = reserve(worker, &incoming, &prepared, quote.claim).await?;
+    let asked = Asked {
+        claim: quote.claim,
+        attempt: course.attempt(),
+    };
+    let granted = reserve(worker, &incoming, &prepared, asked).await?;
     let account_hold = cover(worker, &incoming.caller, granted.as_ref(), quote.claim).await?;
     let (headers, lease) = outgoing_headers(worker, &incoming, &mut prepared.target, &quote.body)?;
     let admitted = Admitted {
         prepared: &prepared,
         quote: &quote,
         granted: granted.as_ref(),
+        attempt_of: course.first(),
     };
     let call = open(worker, &incoming, admitted)?;
+    course.opened(incoming.id);
     let launch = Launch {
         call,
         prepared,
@@ -75,7 +113,7 @@ pub async fn serve(worker: &Worker, mut incoming: Incoming<'_>) -> Result<Served
         account_hold,
         headers,
         lease,
-        place,
+        first_frame: course.first_frame(),
     };
     send(worker, incoming, launch).await
 }
@@ -105,12 +143,18 @@ fn terms(worker: &Worker, incoming: &Incoming<'_>, prepared: &Prepared) -> Resul
     quote(shape, &prepared.body, terms)
 }
 
+/// What is asked of the key.
+struct Asked {
+    claim: Claim,
+    attempt: Attempt,
+}
+
 /// Asks the key's shard; `None` for callers without a spend key.
 async fn reserve(
     worker: &Worker,
     incoming: &Incoming<'_>,
     prepared: &Prepared,
-    claim: Claim,
+    asked: Asked,
 ) -> Result<Option<Granted>, Refusal> {
     let Some(settings) = &incoming.caller.spend_key else {
         return Ok(None);
@@ -126,7 +170,8 @@ async fn reserve(
             .map(Into::into),
         provider: target.provider.name.clone(),
         address: incoming.address,
-        claim,
+        claim: asked.claim,
+        attempt: asked.attempt,
     };
     let granted = worker
         .spend()
@@ -166,6 +211,7 @@ struct Admitted<'a> {
     prepared: &'a Prepared,
     quote: &'a Quote,
     granted: Option<&'a Granted>,
+    attempt_of: Option<RequestId>,
 }
 
 /// Records the admitted call; from here on it is billed whatever happens.
@@ -175,6 +221,7 @@ fn open(worker: &Worker, incoming: &Incoming<'_>, admitted: Admitted<'_>) -> Res
         prepared,
         quote,
         granted,
+        attempt_of,
     } = admitted;
     let (target, shape) = (&prepared.target, prepared.shape.as_ref());
     let hold = granted.map(|granted| granted.guard.hold());
@@ -184,7 +231,7 @@ fn open(worker: &Worker, incoming: &Incoming<'_>, admitted: Admitted<'_>) -> Res
         .lane()
         .write_open(&OpenRequest {
             id: incoming.id,
-            attempt_of: None,
+            attempt_of,
             merchant_id: caller.merchant.id,
             wallet_id: caller.wallet_id,
             spend_key_id: caller.spend_key.as_ref().map(|settings| settings.id),
@@ -227,11 +274,11 @@ struct Launch {
     account_hold: Option<AccountHold>,
     headers: HeaderMap,
     lease: Option<Lease>,
-    place: Place,
+    first_frame: FirstFrame,
 }
 
 /// Hands the call to a pump of its own and waits for the head of the answer.
-async fn send(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result<Served, Refusal> {
+async fn send(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result<TargetAnswer, Refusal> {
     let Launch {
         mut call,
         prepared,
@@ -240,7 +287,7 @@ async fn send(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result
         account_hold,
         headers,
         lease,
-        place,
+        first_frame,
     } = launch;
     call.account_hold = account_hold;
     let (rate, revocation, settings) = match granted {
@@ -274,6 +321,7 @@ async fn send(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result
         operators_credential: incoming.caller.provider_key.is_none(),
         drains: settings.is_none_or(|settings| settings.on_disconnect == OnDisconnect::Drain),
         appends_cost: incoming.wants_cost,
+        first_frame,
         revocation: revocation.filter(|_| streaming),
         outgoing: Outgoing {
             headers,
@@ -293,14 +341,13 @@ async fn send(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result
     let pump = pump::run(worker.clone(), Box::new(errand));
     let reply = worker.pumps().carry(pump).await?;
     let provider = target.provider.name.clone();
-    Ok(Served {
+    Ok(TargetAnswer {
         reply,
         rate,
         output_cap: quote.output_cap,
         dropped,
         simulated: target.provider.simulated,
         provider,
-        place,
     })
 }
 

@@ -20,6 +20,7 @@ use super::prepare::Translation;
 use super::provider::Lease;
 use super::quote::TopUp;
 use super::upstream::{Outgoing, RawAnswer, UpstreamFailure, is_redirect};
+use super::worker::Running;
 use super::{Refusal, Worker, stream};
 
 /// A whole answer above this is cut; no provider sends one in practice.
@@ -40,6 +41,14 @@ pub enum ReplyBody {
     Stream(ClientSide),
 }
 
+/// Whether a stream is given to the client before it has said anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstFrame {
+    Passed,
+    /// Another target is left: a stream that ends before its first frame, or begins with an error, is no answer.
+    Awaited,
+}
+
 /// What a pump needs besides its call.
 pub struct Errand {
     pub call: OpenCall,
@@ -53,6 +62,7 @@ pub struct Errand {
     pub operators_credential: bool,
     pub drains: bool,
     pub appends_cost: bool,
+    pub first_frame: FirstFrame,
     pub revocation: Option<std::sync::Arc<Revocation>>,
     pub outgoing: Outgoing,
     pub translation: Option<Translation>,
@@ -77,9 +87,30 @@ pub async fn run(worker: Worker, mut errand: Box<Errand>) -> Result<Reply, Refus
             Err(refuse(errand, Refusal::ProviderAuthFailed, 502))
         }
         Ok(answer) if errand.streaming && answer.status().is_success() && is_event_stream(&answer) => {
-            Ok(stream::begin(worker.clone(), errand, answer, running))
+            streamed(worker, errand, answer, running).await
         }
         Ok(answer) => whole(&worker, errand, answer).await,
+    }
+}
+
+/// Begins a stream, once it has said something where another target could be asked instead.
+async fn streamed(
+    worker: Worker,
+    errand: Box<Errand>,
+    mut answer: RawAnswer,
+    running: Running,
+) -> Result<Reply, Refusal> {
+    let heard = match errand.first_frame {
+        FirstFrame::Passed => Ok(Bytes::new()),
+        FirstFrame::Awaited => {
+            let patience = Duration::from_millis(worker.options().idle_timeout_ms);
+            let heard = timeout(patience, stream::first_frame(&mut answer, errand.dialect)).await;
+            heard.unwrap_or(Err(UpstreamFailure::TimedOut))
+        }
+    };
+    match heard {
+        Ok(heard) => Ok(stream::begin(worker, errand, stream::Opened { answer, heard }, running)),
+        Err(failure) => Err(fail(errand, failure)),
     }
 }
 

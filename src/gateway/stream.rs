@@ -2,6 +2,7 @@
 //! own dialect, and reads on for the usage when the client has left. The settlement is written before the last frame
 //! leaves.
 
+mod opening;
 mod passing;
 
 use std::future::poll_fn;
@@ -29,6 +30,7 @@ use super::quote::TopUp;
 use super::translate::StreamTranslator;
 use super::upstream::RawAnswer;
 use super::worker::Running;
+pub use opening::{Opened, first_frame};
 use passing::Passing;
 
 /// Output tokens after which progress is recorded, whatever the time.
@@ -63,6 +65,8 @@ pub struct StreamPump {
     worker: Worker,
     errand: Box<Errand>,
     answer: RawAnswer,
+    /// What has been read of it already.
+    heard: Bytes,
     splitter: Frames,
     reader: StreamReader,
     translator: Option<StreamTranslator>,
@@ -86,10 +90,10 @@ pub struct StreamPump {
 }
 
 /// Gives the head to the client, and the rest as the client reads it.
-pub fn begin(worker: Worker, errand: Box<Errand>, answer: RawAnswer, running: Running) -> Reply {
-    let (status, headers) = (answer.status(), client_headers(&answer));
+pub fn begin(worker: Worker, errand: Box<Errand>, opened: Opened, running: Running) -> Reply {
+    let (status, headers) = (opened.answer.status(), client_headers(&opened.answer));
     let (client, pump_side) = conduit::open(worker.pumps(), errand.revocation.clone());
-    let pump = StreamPump::new(worker, errand, answer, pump_side);
+    let pump = StreamPump::new(worker, errand, opened, pump_side);
     let body = client.drive(Box::pin(async move {
         pump.run().await;
         drop(running);
@@ -102,7 +106,7 @@ pub fn begin(worker: Worker, errand: Box<Errand>, answer: RawAnswer, running: Ru
 }
 
 impl StreamPump {
-    fn new(worker: Worker, errand: Box<Errand>, answer: RawAnswer, client: PumpSide) -> Self {
+    fn new(worker: Worker, errand: Box<Errand>, opened: Opened, client: PumpSide) -> Self {
         let now = Instant::now();
         let revocation = errand.revocation.clone();
         let splitter = Frames::of(errand.dialect);
@@ -113,7 +117,8 @@ impl StreamPump {
             covered: errand.call.held().unwrap_or(Money::MAX),
             worker,
             errand,
-            answer,
+            answer: opened.answer,
+            heard: opened.heard,
             splitter,
             client: Some(client),
             last: BytesMut::new(),
@@ -150,6 +155,9 @@ impl StreamPump {
     }
 
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        if !self.heard.is_empty() {
+            return Poll::Ready(Event::Chunk(std::mem::take(&mut self.heard)));
+        }
         if self.client.as_ref().is_some_and(PumpSide::is_gone) {
             return Poll::Ready(Event::ClientLeft);
         }

@@ -89,7 +89,11 @@ impl House {
             costs,
             number("SELECT COALESCE(SUM(total_spend), 0)::bigint FROM spend_key_counters")
         );
-        let rows = number("SELECT COUNT(*) FROM requests WHERE spend_key_id IS NOT NULL");
+        // A call counts with its first attempt only.
+        let rows = number(
+            "SELECT COUNT(*) FROM requests WHERE spend_key_id IS NOT NULL \
+             AND to_jsonb(requests) ->> 'attempt_of' IS NULL",
+        );
         assert_eq!(
             rows,
             number("SELECT COALESCE(SUM(total_requests), 0)::bigint FROM spend_key_counters")

@@ -10,3 +10,4 @@ pub mod process;
 pub mod server;
 pub mod simulator;
 pub mod stream;
+pub mod stub;

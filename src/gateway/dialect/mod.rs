@@ -19,7 +19,7 @@ mod wire;
 pub use body::inspect;
 pub use call::{BodyError, CallShape, OutputCap};
 pub use error::{ErrorDetail, error_body};
-pub use rewrite::{Changes, rewrite};
+pub use rewrite::{Changes, rewrite, with_model};
 pub use stream::{FrameVerdict, StreamReader, UsageFrames};
 
 pub(in crate::gateway) use anthropic::{Counts as AnthropicCounts, WireUsage as AnthropicUsage};

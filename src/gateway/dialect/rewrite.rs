@@ -4,9 +4,11 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::OutputCapField;
-use super::call::CallShape;
+use super::call::{BodyError, CallShape};
 
 /// What to change in a body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +19,26 @@ pub struct Changes<'a> {
     pub output_cap: Option<(OutputCapField, u64)>,
     /// Name another model.
     pub model: Option<&'a str>,
+}
+
+/// The body of a call in any format with another model.
+pub fn with_model(body: &Bytes, model: &str) -> Result<Bytes, BodyError> {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        model: &'a RawValue,
+    }
+    let named: Named<'_> = serde_json::from_slice(body).map_err(|error| BodyError {
+        param: Some("model".to_owned()),
+        message: format!("the body names no model that another could stand for: {error}"),
+    })?;
+    let raw = named.model.get();
+    let start = raw.as_ptr() as usize - body.as_ptr() as usize;
+    let edit = Edit {
+        place: start..start + raw.len(),
+        text: serde_json::Value::from(model).to_string(),
+    };
+    Ok(apply(body, vec![edit]))
 }
 
 struct Edit {
@@ -192,6 +214,26 @@ mod tests {
         for (body, changes, expected) in table {
             assert_eq!(rewritten(body, changes), expected);
             serde_json::from_str::<serde_json::Value>(expected).unwrap();
+        }
+    }
+
+    #[test]
+    fn another_model_stands_where_the_first_stood_and_all_else_stays() {
+        let table = [
+            (
+                r#"{ "input":[1.0], "model" : "a" ,"x":"é"}"#,
+                Some(r#"{ "input":[1.0], "model" : "b\"" ,"x":"é"}"#),
+            ),
+            (r#"{"model":null}"#, Some(r#"{"model":"b\""}"#)),
+            (r#"{"x":{"model":"a"}}"#, None),
+            (r#"{"model":"a","model":"a"}"#, None),
+            ("[]", None),
+            ("", None),
+        ];
+        for (body, expected) in table {
+            let body = Bytes::from_static(body.as_bytes());
+            let named = with_model(&body, "b\"").ok();
+            assert_eq!(named.as_deref(), expected.map(str::as_bytes), "{body:?}");
         }
     }
 

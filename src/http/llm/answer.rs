@@ -13,6 +13,9 @@ use crate::gateway::dialect::{ErrorDetail, Speech, error_body};
 use crate::gateway::{ReplyBody, Served};
 use crate::http::error::ApiError;
 
+/// To how many providers the call was sent, where it was more than one.
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-lava-attempts");
+
 /// What the client asked for besides the answer.
 pub struct Wishes {
     pub request_id: RequestId,
@@ -22,23 +25,27 @@ pub struct Wishes {
 
 /// The provider's answer.
 pub fn served(served: Served, wishes: Wishes) -> HttpResponse {
-    let status = served.reply.status;
+    let answer = served.answer;
+    let status = answer.reply.status;
     let mut response = HttpResponse::build(status);
-    for header in served.reply.headers {
+    for header in answer.reply.headers {
         response.insert_header(header);
     }
     response.insert_header(("x-lava-request-id", wishes.request_id.to_string()));
-    response.insert_header(("x-lava-served-by", &*served.provider));
-    if served.simulated {
+    response.insert_header(("x-lava-served-by", &*answer.provider));
+    if served.attempts > 1 {
+        response.insert_header((ATTEMPTS, served.attempts));
+    }
+    if answer.simulated {
         response.insert_header(("x-lava-simulated", "true"));
     }
-    if let Some(cap) = served.output_cap {
+    if let Some(cap) = answer.output_cap {
         response.insert_header(("x-lava-output-cap", cap));
     }
-    if let Some(dropped) = &served.dropped {
+    if let Some(dropped) = &answer.dropped {
         response.insert_header(("x-lava-dropped", dropped.as_str()));
     }
-    for header in served
+    for header in answer
         .rate
         .map(|rate| rate_headers(rate, wishes.speech))
         .into_iter()
@@ -46,7 +53,7 @@ pub fn served(served: Served, wishes: Wishes) -> HttpResponse {
     {
         response.insert_header(header);
     }
-    match served.reply.body {
+    match answer.reply.body {
         ReplyBody::Whole(body, costs) => {
             if wishes.cost {
                 response.insert_header(("x-lava-cost", costs.total.to_string()));
@@ -74,6 +81,15 @@ fn without_body(mut response: HttpResponseBuilder, status: StatusCode, wishes: &
         ..ErrorDetail::default()
     };
     response.json(error_body(wishes.speech, detail))
+}
+
+/// A refusal, with the number of providers that were asked.
+pub fn counted(refusal: ApiError, attempts: u32) -> ApiError {
+    if attempts > 1 {
+        refusal.header(ATTEMPTS, HeaderValue::from(attempts))
+    } else {
+        refusal
+    }
 }
 
 /// A refusal in the dialect of its caller.

@@ -5,6 +5,7 @@
 mod answer;
 mod arrivals;
 mod caller;
+mod fallbacks;
 mod metadata;
 mod models;
 mod refusal;
@@ -134,6 +135,7 @@ async fn pass(
     let made = new_id(state, caller.merchant.mode());
     let request_id = *id.insert(made.map_err(|error| ApiError::internal("making a request id", &error))?);
     let metadata = metadata::read(request.headers(), arrival.own.metadata.as_deref())?;
+    let fallbacks = fallbacks::read(request.headers(), worker.catalogue_for(caller.merchant.mode()))?;
     let body = read_body(payload, worker).await?;
     let wants_cost = asks_for_cost(request.headers());
     let incoming = Incoming {
@@ -150,18 +152,18 @@ async fn pass(
         metadata,
         address: client_address(request, &state.trusted_proxies),
         wants_cost,
+        fallbacks,
     };
-    let served = serve(worker, incoming)
-        .await
-        .map_err(|error| refusal::of(error, state.now(), speech))?;
-    Ok(answer::served(
-        served,
-        answer::Wishes {
-            request_id,
-            speech,
-            cost: wants_cost,
-        },
-    ))
+    let served = serve(worker, incoming).await.map_err(|refused| {
+        *id = Some(refused.request_id);
+        answer::counted(refusal::of(refused.refusal, state.now(), speech), refused.attempts)
+    })?;
+    let wishes = answer::Wishes {
+        request_id: served.request_id,
+        speech,
+        cost: wants_cost,
+    };
+    Ok(answer::served(served, wishes))
 }
 
 /// Reads the body within its limits of size and time.

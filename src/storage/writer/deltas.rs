@@ -146,8 +146,15 @@ impl Deltas {
 
 impl CounterDelta {
     fn add(&mut self, open: &OpenRequest, cost: i64) -> Result<(), &'static str> {
+        // A call counts once, however many providers it was sent to.
+        let one = WindowDelta {
+            start: 0,
+            spend_nanos: cost,
+            request_count: i64::from(open.attempt_of.is_none()),
+        };
         for (window, cycle) in self.windows.iter_mut().zip(Cycle::ALL) {
-            window.add(open.admission.start(cycle), cost)?;
+            let start = open.admission.start(cycle);
+            window.add(WindowDelta { start, ..one })?;
         }
         self.last_used_ms = self.last_used_ms.max(open.admitted_at_ms);
         Ok(())
@@ -156,16 +163,12 @@ impl CounterDelta {
 
 impl WindowDelta {
     /// A later start begins anew; what belongs to an earlier one is no longer counted in this window.
-    fn add(&mut self, start: i64, cost: i64) -> Result<(), &'static str> {
-        if start > self.start || self.request_count == 0 {
-            *self = Self {
-                start,
-                spend_nanos: cost,
-                request_count: 1,
-            };
-        } else if start == self.start {
-            add(&mut self.spend_nanos, cost)?;
-            add(&mut self.request_count, 1)?;
+    fn add(&mut self, one: Self) -> Result<(), &'static str> {
+        if one.start > self.start || *self == Self::default() {
+            *self = one;
+        } else if one.start == self.start {
+            add(&mut self.spend_nanos, one.spend_nanos)?;
+            add(&mut self.request_count, one.request_count)?;
         }
         Ok(())
     }
@@ -183,8 +186,13 @@ mod tests {
     #[test]
     fn a_window_counts_only_its_latest_start() {
         let mut window = WindowDelta::default();
+        let one = |start, spend_nanos, request_count| WindowDelta {
+            start,
+            spend_nanos,
+            request_count,
+        };
         for (start, cost) in [(-5, 1), (10, 2), (10, 3), (5, 100), (20, 4), (10, 100), (20, 5)] {
-            window.add(start, cost).unwrap();
+            window.add(one(start, cost, 1)).unwrap();
         }
         assert_eq!(
             window,
@@ -194,6 +202,12 @@ mod tests {
                 request_count: 2
             }
         );
-        assert_eq!(window.add(20, i64::MAX), Err(OVERFLOW));
+        assert_eq!(window.add(one(20, i64::MAX, 1)), Err(OVERFLOW));
+        // A later attempt of a call costs, and is no further request.
+        window.add(one(20, 7, 0)).unwrap();
+        assert_eq!(window, one(20, 16, 2));
+        window.add(one(30, 1, 0)).unwrap();
+        window.add(one(30, 1, 1)).unwrap();
+        assert_eq!(window, one(30, 2, 1));
     }
 }
