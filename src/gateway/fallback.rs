@@ -12,7 +12,7 @@ use crate::engine::random;
 
 use super::call::{Addressed, Fallback, Incoming, Refusal, Route, TargetAnswer};
 use super::course::Course;
-use super::dialect::{Speech, with_model};
+use super::dialect::{Dialect, with_model};
 use super::prepare::{Prepared, prepare};
 use super::provider::{CredentialOwner, EndpointKind, ResolveError};
 use super::pump::FirstFrame;
@@ -55,7 +55,7 @@ pub(super) async fn serve(
         );
         let onward = Onward {
             incoming: &incoming,
-            nature,
+            nature: &nature,
             primary: primary.as_ref(),
         };
         let tried = match onward.prepare(worker, fallback, id) {
@@ -126,24 +126,31 @@ fn new_id(worker: &Worker, incoming: &Incoming<'_>) -> Option<RequestId> {
 }
 
 /// What kind of call it is, which no fallback changes.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Nature {
     endpoint: EndpointKind,
     /// The format of the body: on a forwarded URL that of the provider there.
-    speech: Speech,
+    speech: Dialect,
+    /// What the address says of the call, in formats that leave it to that.
+    addressed: Option<Addressed>,
 }
 
 impl Nature {
     fn of(worker: &Worker, incoming: &Incoming<'_>) -> Self {
-        let (endpoint, speech) = (incoming.endpoint, incoming.speech);
+        let own = Self {
+            endpoint: incoming.endpoint,
+            speech: incoming.speech,
+            addressed: incoming.addressed.clone(),
+        };
         let Route::Url(url) = &incoming.route else {
-            return Self { endpoint, speech };
+            return own;
         };
         let catalogue = worker.catalogue_for(incoming.caller.merchant.mode());
         let found = catalogue.resolve_url(url, incoming.method.as_str(), CredentialOwner::Caller);
-        found.map_or(Self { endpoint, speech }, |target| Self {
+        found.map_or(own, |target| Self {
             endpoint: target.endpoint,
-            speech: target.dialect.into(),
+            speech: target.dialect,
+            addressed: target.addressed,
         })
     }
 }
@@ -151,7 +158,7 @@ impl Nature {
 /// A call on its way from its own target to another.
 struct Onward<'c, 'i> {
     incoming: &'c Incoming<'i>,
-    nature: Nature,
+    nature: &'c Nature,
     /// The provider that the caller called.
     primary: Option<&'c Arc<str>>,
 }
@@ -189,14 +196,14 @@ impl<'i> Onward<'_, 'i> {
     }
 
     fn aim(&self, fallback: &Fallback, id: RequestId) -> Result<Incoming<'i>, Refusal> {
-        let Nature { endpoint, speech } = self.nature;
+        let Nature { endpoint, speech, .. } = *self.nature;
         let route = match &fallback.url {
             None => Route::Model,
             Some(url) if endpoint == EndpointKind::Chat => Route::Rewrite(url.clone()),
             Some(url) => Route::Url(url.clone()),
         };
         let (addressed, body) = match &fallback.model {
-            None => (self.incoming.addressed.clone(), self.incoming.body.clone()),
+            None => (self.nature.addressed.clone(), self.incoming.body.clone()),
             Some(model) => self.renamed(model)?,
         };
         Ok(Incoming {
@@ -213,7 +220,7 @@ impl<'i> Onward<'_, 'i> {
     /// The model stands in the address or in the body, by format.
     fn renamed(&self, model: &str) -> Result<(Option<Addressed>, Bytes), Refusal> {
         let body = &self.incoming.body;
-        match &self.incoming.addressed {
+        match &self.nature.addressed {
             Some(addressed) => {
                 let addressed = Addressed {
                     model: model.to_owned(),

@@ -86,7 +86,8 @@ impl Answer {
 }
 
 impl Usage {
-    fn reported(report: &Report, input_tokens: u64, output_tokens: u64) -> Option<Self> {
+    /// What is reported of an answer that took this much.
+    pub(super) fn reported(report: &Report, input_tokens: u64, output_tokens: u64) -> Option<Self> {
         let (input, output, first_output) = match report.usage {
             ReportedUsage::Truth => (signed(input_tokens), signed(output_tokens), 1),
             ReportedUsage::Zero => return Some(Self::ZERO),
@@ -151,7 +152,8 @@ fn natural(directives: &Directives, body: &[u8]) -> u64 {
     }
 }
 
-fn natural_tokens(body: &[u8]) -> u64 {
+/// The length of an answer of which none was asked for.
+pub(super) fn natural_tokens(body: &[u8]) -> u64 {
     let (words, tail) = body.as_chunks::<8>();
     let mut hash = body.len() as u64;
     for word in words {
@@ -167,7 +169,8 @@ fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn unix_seconds() -> u64 {
+/// The seconds of Unix time.
+pub(super) fn unix_seconds() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()

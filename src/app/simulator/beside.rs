@@ -7,12 +7,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::AnswerId;
-use super::call::authenticated;
 use super::dialect::Dialect;
 use super::directive::{Directives, Vocabulary};
 use super::ledger::{Ledger, OpenEntry, Outcome};
 use super::refusal::Refusal;
-use super::text;
+use super::{credential, text};
 
 /// The length of an answer that nobody asked to be longer or shorter.
 const NATURAL_TOKENS: u64 = 8;
@@ -81,8 +80,8 @@ fn book(
         entry.outcome = Outcome::Error { status: refusal.status };
         refusal.respond(dialect)
     };
-    if !authenticated(request.headers()) {
-        return refused(&mut entry, Refusal::unauthorized());
+    if let Err(refusal) = credential::check(dialect.into(), request, body) {
+        return refused(&mut entry, refusal);
     }
     let directives = Directives::read(None, &String::from_utf8_lossy(body)).unwrap_or_default();
     let call: Body = match serde_json::from_slice(body) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::body::SizedStream;
-use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderMap};
+use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -17,14 +17,12 @@ use super::answer::Answer;
 use super::dialect::Dialect;
 use super::directive::{self, Directives, Fault};
 use super::ledger::{Ledger, OpenEntry, Outcome};
+use super::provider::Provider;
 use super::refusal::Refusal;
 use super::request::{Call, Delivery};
 use super::stream::{AnswerStream, CutOff, HANG, Script};
 use super::tools::ToolCalls;
-use super::{anthropic, openai};
-
-/// The credential that no provider takes.
-const BAD_CREDENTIAL: &str = "bad";
+use super::{anthropic, credential, openai};
 
 /// `POST /v1/chat/completions`
 pub(super) async fn chat_completions(ledger: web::Data<Ledger>, request: HttpRequest, body: Bytes) -> HttpResponse {
@@ -46,18 +44,6 @@ pub(super) async fn messages(ledger: web::Data<Ledger>, request: HttpRequest, bo
         body,
     })
     .await
-}
-
-/// Whether the headers carry a credential that is taken.
-pub(super) fn authenticated(headers: &HeaderMap) -> bool {
-    let bearer = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-    let key = headers.get("x-api-key").map(|value| value.as_bytes());
-    match bearer.or(key) {
-        Some(credential) => !credential.is_empty() && credential != BAD_CREDENTIAL.as_bytes(),
-        None => false,
-    }
 }
 
 /// One call as it came in.
@@ -112,9 +98,7 @@ fn plan(incoming: &Incoming, entry: &mut OpenEntry) -> Result<(Directives, Plan)
         body,
     } = incoming;
     let dialect = *dialect;
-    if !authenticated(request.headers()) {
-        return Err(Refusal::unauthorized());
-    }
+    credential::check(dialect.into(), request, body)?;
     let text = std::str::from_utf8(body)
         .map_err(|_| Refusal::bad_request("We could not parse the JSON body: not UTF-8".to_owned()))?;
     let header = request
@@ -149,7 +133,8 @@ fn plan(incoming: &Incoming, entry: &mut OpenEntry) -> Result<(Directives, Plan)
     ))
 }
 
-fn due_fault(directives: &Directives, ledger: &Ledger, tag: Option<&str>) -> Option<Fault> {
+/// The fault that a call asks for, unless it failed often enough.
+pub(super) fn due_fault(directives: &Directives, ledger: &Ledger, tag: Option<&str>) -> Option<Fault> {
     let fault = directives.fault?;
     match directives.fail_times {
         Some(limit) => ledger.count_failure(tag.unwrap_or_default(), limit).then_some(fault),
@@ -174,7 +159,7 @@ fn book_input(entry: &mut OpenEntry, dialect: Dialect, call: &Call<'_>, directiv
 fn whole(dialect: Dialect, answer: &Answer, mut entry: OpenEntry, directives: &Directives) -> HttpResponse {
     let body = dialect.body(answer);
     let mut response = HttpResponse::Ok();
-    dialect.head(&mut response);
+    Provider::from(dialect).head(&mut response);
     response.content_type("application/json");
     entry.sums.output_tokens = answer.output_tokens();
     if directives.ending.cut_after.or(directives.ending.hang_after).is_some() {
@@ -190,7 +175,7 @@ fn whole(dialect: Dialect, answer: &Answer, mut entry: OpenEntry, directives: &D
 
 /// A whole answer of which half is written, or nothing where not one content frame was asked for. The tokens of the
 /// other half were made and are lost.
-fn broken_off(
+pub(super) fn broken_off(
     body: Vec<u8>,
     entry: OpenEntry,
     directives: &Directives,
@@ -223,7 +208,7 @@ fn respond<S: Script + 'static>(
     directives: &Directives,
 ) -> HttpResponse {
     let mut response = HttpResponse::Ok();
-    dialect.head(&mut response);
+    Provider::from(dialect).head(&mut response);
     response
         .content_type("text/event-stream; charset=utf-8")
         .insert_header((CACHE_CONTROL, "no-cache"))

@@ -1,8 +1,5 @@
-//! The two wire formats as one type: which headers, bodies, frames and errors an answer has.
+//! The two wire formats that most calls come in, as one type: which bodies and ids an answer has.
 //! It only chooses; what is chosen stands in the file of each dialect.
-
-use actix_web::HttpResponseBuilder;
-use actix_web::http::header::{HeaderName, HeaderValue, SET_COOKIE};
 
 use super::answer::{Answer, AnswerId};
 use super::{anthropic, openai};
@@ -15,27 +12,6 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
-    /// Adds the headers that the provider puts on every answer, good or bad.
-    pub(super) fn head(self, response: &mut HttpResponseBuilder) {
-        let mut insert = |name: &'static str, value: &'static str| {
-            response.insert_header((HeaderName::from_static(name), HeaderValue::from_static(value)));
-        };
-        insert("x-simulated-provider", "1");
-        let name = match self {
-            Self::OpenAi => {
-                insert("openai-organization", "org-sim");
-                insert(SET_COOKIE.as_str(), "sim=1");
-                insert("x-ratelimit-limit-requests", "10000");
-                "x-request-id"
-            }
-            Self::Anthropic => {
-                insert("anthropic-organization-id", "org-sim");
-                "request-id"
-            }
-        };
-        response.insert_header((HeaderName::from_static(name), format!("req_{}", AnswerId::next())));
-    }
-
     /// The id of an answer as the dialect writes it.
     pub(super) fn id(self, id: AnswerId) -> String {
         match self {
@@ -49,14 +25,6 @@ impl Dialect {
         match self {
             Self::OpenAi => openai::body(answer),
             Self::Anthropic => anthropic::body(answer),
-        }
-    }
-
-    /// The body of an error.
-    pub(super) fn error_body(self, status: u16, message: &str) -> Vec<u8> {
-        match self {
-            Self::OpenAi => openai::error_body(status, message),
-            Self::Anthropic => anthropic::error_body(status, message),
         }
     }
 }

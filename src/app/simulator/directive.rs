@@ -31,6 +31,19 @@ pub(super) struct Directives {
     pub fail_times: Option<u64>,
     pub tag: Option<Box<str>>,
     pub tools: Wanted,
+    /// After how many content frames a stream ends with the provider's own error event.
+    pub error_after: Option<u64>,
+    /// How often the model searches the web before it answers.
+    pub web_searches: u32,
+    pub signed: Signed,
+}
+
+/// Whether the signature of the thoughts before a tool call must come back with the tool's result.
+#[derive(Debug, Default, PartialEq, Clone, Copy)]
+pub(super) enum Signed {
+    #[default]
+    Optional,
+    Required,
 }
 
 /// Waiting that was asked for.
@@ -144,6 +157,9 @@ impl Directives {
                 self.output_tokens = Some(count.min(OUTPUT_TOKENS_MAXIMUM));
             }
             "ignore_cap" => self.cap = switch(value, Cap::Respected, Cap::Ignored)?,
+            "error_after" => self.error_after = Some(value.parse().ok()?),
+            "web_searches" => self.web_searches = value.parse().ok()?,
+            "needs_signature" => self.signed = switch(value, Signed::Optional, Signed::Required)?,
             "utf8" => self.vocabulary = switch(value, Vocabulary::Plain, Vocabulary::MultiByte)?,
             "say" => self.vocabulary = Vocabulary::Said(text::tokens(&from_hexadecimal(value)?)),
             "fail_times" => self.fail_times = Some(value.parse().ok()?),
@@ -236,7 +252,8 @@ mod tests {
         let read = read(
             "x [[sim delay_ms=1 chunk_ms=2 cut_after=3 hang_after=4 split=5 output_tokens=6 ignore_cap=1 utf8=1 \
              usage=huge usage_input=-7 usage_output=8 cached_tokens=9 cache_write_tokens=10 reasoning_tokens=11 \
-             status=529 fail_times=12 tag=a-b call_tool=f call_tools=2 tool_input=7b7d]] y",
+             status=529 fail_times=12 tag=a-b call_tool=f call_tools=2 tool_input=7b7d error_after=13 \
+             web_searches=14 needs_signature=1]] y",
         );
         let expected = Directives {
             timing: Timing {
@@ -267,6 +284,9 @@ mod tests {
                 input: Some("{}".to_owned()),
                 count: Some(2),
             },
+            error_after: Some(13),
+            web_searches: 14,
+            signed: Signed::Required,
         };
         assert_eq!(read, expected);
     }

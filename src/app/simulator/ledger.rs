@@ -20,7 +20,7 @@ pub(super) struct Ledger {
     books: Mutex<Books>,
 }
 
-/// Tokens of one model, without the answers that were errors.
+/// Tokens and other billed units of one model, without the answers that were errors.
 #[derive(Debug, Default, Clone, PartialEq, Serialize)]
 pub(super) struct ModelSums {
     pub requests: u64,
@@ -30,6 +30,14 @@ pub(super) struct ModelSums {
     pub output_tokens: u64,
     pub reported_input_tokens: i64,
     pub reported_output_tokens: i64,
+    /// Images made.
+    pub images: u64,
+    /// Unicode characters of text to be spoken.
+    pub characters: u64,
+    /// Milliseconds of sound that came in.
+    pub audio_ms: u64,
+    /// Searches of the web.
+    pub searches: u64,
 }
 
 /// What `GET /_sim/ledger` answers.
@@ -54,6 +62,10 @@ pub(super) struct Entry {
     pub completed: bool,
     pub input_tokens: u64,
     pub output_tokens: u64,
+    pub images: u64,
+    pub characters: u64,
+    pub audio_ms: u64,
+    pub searches: u64,
     /// Unix time in milliseconds at which the answer ended.
     pub at: u64,
 }
@@ -186,6 +198,10 @@ impl Books {
             completed: open.outcome == Outcome::Completed,
             input_tokens: open.sums.input_tokens,
             output_tokens: open.sums.output_tokens,
+            images: open.sums.images,
+            characters: open.sums.characters,
+            audio_ms: open.sums.audio_ms,
+            searches: open.sums.searches,
             at: unix_ms(),
         });
     }
@@ -213,6 +229,10 @@ impl ModelSums {
         self.cached_tokens += one.cached_tokens;
         self.cache_write_tokens += one.cache_write_tokens;
         self.output_tokens += one.output_tokens;
+        self.images += one.images;
+        self.characters += one.characters;
+        self.audio_ms += one.audio_ms;
+        self.searches += one.searches;
         self.reported_input_tokens = self.reported_input_tokens.saturating_add(one.reported_input_tokens);
         self.reported_output_tokens = self.reported_output_tokens.saturating_add(one.reported_output_tokens);
     }

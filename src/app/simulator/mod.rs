@@ -1,27 +1,36 @@
-//! The simulated provider: OpenAI's chat completions and Anthropic's messages over HTTP, with exact books.
+//! The simulated provider: the interfaces of OpenAI, Anthropic, Google and AWS Bedrock over HTTP, with exact books.
 //! It answers deterministic text at no cost, misbehaves as a call directs it to, and keeps a ledger of what it
 //! really served, against which a gateway's own books are checked. It uses nothing else of this crate and is meant
 //! for loopback only: any credential but `bad` is taken. Nothing of it outlives the process.
 
 mod answer;
 mod anthropic;
+mod bedrock;
 mod beside;
 mod call;
 mod control;
 mod conversation;
+mod credential;
 mod dialect;
 mod directive;
+mod google;
 mod ledger;
 mod models;
 mod openai;
+mod provider;
+mod reel;
 mod refusal;
+mod reply;
 mod request;
+mod responses;
+mod signature;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod text;
 mod tls;
 mod tools;
+mod turn;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -42,6 +51,9 @@ const BACKLOG: u32 = 4096;
 
 /// How long an idle connection is kept; longer than any gateway keeps its own.
 const KEEP_ALIVE: Duration = Duration::from_secs(300);
+
+/// What an address may end with, by which a gateway reaches the provider.
+const PREFIXES: [&str; 3] = ["/v1", "/v1beta", ""];
 
 /// A simulated provider that is bound but does not serve before `server` is awaited or spawned.
 pub struct Simulator {
@@ -109,7 +121,7 @@ fn routes(config: &mut web::ServiceConfig) {
     config
         .app_data(web::PayloadConfig::new(BODY_BYTES_MAXIMUM))
         .default_service(web::to(models::unknown));
-    for prefix in ["/v1", ""] {
+    for prefix in PREFIXES {
         config
             .route(
                 &format!("{prefix}/chat/completions"),
@@ -121,6 +133,16 @@ fn routes(config: &mut web::ServiceConfig) {
             .route(
                 &format!("{prefix}/messages/count_tokens"),
                 web::post().to(beside::count_tokens),
+            )
+            .route(&format!("{prefix}/responses"), web::post().to(responses::create))
+            .route(&format!("{prefix}/models/{{action}}"), web::post().to(google::act))
+            .route(
+                &format!("{prefix}/model/{{id}}/converse"),
+                web::post().to(bedrock::converse),
+            )
+            .route(
+                &format!("{prefix}/model/{{id}}/converse-stream"),
+                web::post().to(bedrock::converse_stream),
             )
             .route(&format!("{prefix}/models"), web::get().to(models::list))
             .route(&format!("{prefix}/models/{{id}}"), web::get().to(models::one));

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::answer::{Answer, Finish, Usage};
+use super::refusal::Refusal;
 use super::request::UsageFrame;
 use super::stream::{Frame, Part, Reported, Script};
 use super::text;
@@ -49,8 +50,8 @@ pub(super) fn body(answer: &Answer) -> Vec<u8> {
 }
 
 /// The body of an error.
-pub(super) fn error_body(status: u16, message: &str) -> Vec<u8> {
-    let (kind, code) = match status {
+pub(super) fn error_body(refusal: &Refusal) -> Vec<u8> {
+    let (kind, code) = match refusal.status {
         400 => ("invalid_request_error", None),
         401 => ("invalid_request_error", Some("invalid_api_key")),
         403 => ("request_forbidden", Some("unsupported_country_region_territory")),
@@ -59,7 +60,8 @@ pub(super) fn error_body(status: u16, message: &str) -> Vec<u8> {
         402..500 => ("invalid_request_error", None),
         _ => ("server_error", None),
     };
-    json!({"error": {"message": message, "type": kind, "param": null, "code": code}})
+    let code = refusal.code.or(code);
+    json!({"error": {"message": refusal.message, "type": kind, "param": null, "code": code}})
         .to_string()
         .into_bytes()
 }

@@ -5,8 +5,8 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header;
 
-use super::dialect::Dialect;
 use super::directive::Fault;
+use super::provider::Provider;
 
 /// Where a redirecting provider points to: a port on which nothing listens.
 const REDIRECT_TARGET: &str = "http://127.0.0.1:1/";
@@ -19,12 +19,26 @@ const BROKEN_JSON: &str = r#"{"id":"chatcmpl-broken","object":"chat.comple"#;
 pub(super) struct Refusal {
     pub status: u16,
     pub message: String,
+    /// The provider's own name of the error, where it is not the usual one of the status.
+    pub code: Option<&'static str>,
 }
 
 impl Refusal {
     /// The answer of a provider that takes the call for malformed.
     pub(super) fn bad_request(message: String) -> Self {
-        Self { status: 400, message }
+        Self {
+            status: 400,
+            message,
+            code: None,
+        }
+    }
+
+    /// The same with the provider's own name of the error.
+    pub(super) fn coded(self, code: &'static str) -> Self {
+        Self {
+            code: Some(code),
+            ..self
+        }
     }
 
     /// The answer to a missing or wrong credential.
@@ -46,20 +60,23 @@ impl Refusal {
         Self {
             status,
             message: message.to_owned(),
+            code: None,
         }
     }
 
-    /// The error in the dialect's shape.
-    pub(super) fn respond(&self, dialect: Dialect) -> HttpResponse {
+    /// The error in the provider's shape.
+    pub(super) fn respond(&self, provider: impl Into<Provider>) -> HttpResponse {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = HttpResponse::build(status);
-        dialect.head(&mut response);
+        let provider = provider.into();
+        provider.head(&mut response);
+        provider.error_head(self, &mut response);
         if self.status == 429 {
             response.insert_header((header::RETRY_AFTER, "1"));
         }
         response
             .content_type("application/json")
-            .body(dialect.error_body(self.status, &self.message))
+            .body(provider.error_body(self))
     }
 }
 
@@ -74,11 +91,12 @@ impl Fault {
     }
 
     /// The faulty answer.
-    pub(super) fn respond(self, dialect: Dialect) -> HttpResponse {
+    pub(super) fn respond(self, provider: impl Into<Provider>) -> HttpResponse {
         let mut response = HttpResponse::Ok();
-        dialect.head(&mut response);
+        let provider = provider.into();
+        provider.head(&mut response);
         match self {
-            Self::Status(status) => Refusal::of_status(status).respond(dialect),
+            Self::Status(status) => Refusal::of_status(status).respond(provider),
             Self::Empty(status) => response
                 .status(StatusCode::from_u16(status).unwrap_or(StatusCode::OK))
                 .finish(),

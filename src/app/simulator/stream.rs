@@ -27,6 +27,10 @@ pub(super) trait Script: Unpin {
     fn upcoming(&self) -> Option<Part>;
     /// Writes the upcoming frame and moves on. Called only while there is one.
     fn write_next(&mut self) -> Frame;
+    /// The tokens of the upcoming frame if it is one of content.
+    fn upcoming_tokens(&self) -> u64 {
+        1
+    }
 }
 
 /// Where in its answer a frame stands.
@@ -65,6 +69,7 @@ impl Reported {
 pub(super) struct AnswerStream<S> {
     script: S,
     entry: OpenEntry,
+    content_count: u64,
     chunk: Duration,
     ending: Ending,
     split_bytes: Option<usize>,
@@ -106,6 +111,7 @@ impl<S: Script> AnswerStream<S> {
         Self {
             script,
             entry,
+            content_count: 0,
             chunk: Duration::from_millis(directives.timing.chunk_ms),
             ending: directives.ending,
             split_bytes: directives.split_bytes,
@@ -134,7 +140,8 @@ impl<S: Script> AnswerStream<S> {
 
     fn write_frame(&mut self) -> Bytes {
         if self.script.upcoming() == Some(Part::Content) {
-            self.entry.sums.output_tokens += 1;
+            self.entry.sums.output_tokens += self.script.upcoming_tokens();
+            self.content_count += 1;
         }
         let frame = self.script.write_next();
         if let Some(reported) = frame.reported {
@@ -148,7 +155,7 @@ impl<S: Script> AnswerStream<S> {
     /// Finds what follows the frame just written. The good end is booked here, with the last frame, because nothing
     /// need be polled after it.
     fn look_ahead(&mut self) {
-        let written = self.entry.sums.output_tokens;
+        let written = self.content_count;
         let reached = |after: Option<u64>| after.is_some_and(|after| written >= after);
         self.state = match self.script.upcoming() {
             None => {

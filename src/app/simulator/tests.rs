@@ -13,7 +13,10 @@ use tokio::net::TcpStream;
 
 use super::{Simulator, SimulatorOptions, bind, start};
 
+mod bedrock;
 mod faults;
+mod google;
+mod responses;
 mod streams;
 mod whole;
 

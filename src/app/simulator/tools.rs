@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use super::answer::AnswerId;
 use super::dialect::Dialect;
 use super::ledger::{OpenEntry, Outcome};
+use super::provider::Provider;
 
 /// What a call of a tool is said to have cost.
-const OUTPUT_TOKENS: u64 = 12;
+pub(super) const OUTPUT_TOKENS: u64 = 12;
 /// In how many pieces the arguments are streamed.
 const PIECES: usize = 3;
 
@@ -62,7 +63,7 @@ impl ToolCalls {
         entry.sums.reported_output_tokens = OUTPUT_TOKENS as i64;
         entry.outcome = Outcome::Completed;
         let mut response = HttpResponse::Ok();
-        self.dialect.head(&mut response);
+        Provider::from(self.dialect).head(&mut response);
         match (self.streamed, self.dialect) {
             (false, Dialect::OpenAi) => response.json(self.openai(&entry.id)),
             (false, Dialect::Anthropic) => response.json(self.anthropic(&entry.id)),
@@ -78,12 +79,6 @@ impl ToolCalls {
 
     fn ids(&self, prefix: &'static str) -> impl Iterator<Item = String> {
         (0..self.count).map(move |_| format!("{prefix}{}", AnswerId::next()))
-    }
-
-    fn pieces(&self) -> Vec<String> {
-        let characters: Vec<char> = self.input.chars().collect();
-        let size = characters.len().div_ceil(PIECES).max(1);
-        characters.chunks(size).map(|piece| piece.iter().collect()).collect()
     }
 
     fn openai_usage(&self) -> Value {
@@ -114,7 +109,7 @@ impl ToolCalls {
             let function = json!({ "name": self.name, "arguments": "" });
             let call = json!({ "index": index, "id": id, "type": "function", "function": function });
             frames.push_str(&chunk(json!({ "tool_calls": [call] }), None));
-            for piece in self.pieces() {
+            for piece in pieces(&self.input) {
                 let more = json!({ "index": index, "function": { "arguments": piece } });
                 frames.push_str(&chunk(json!({ "tool_calls": [more] }), None));
             }
@@ -155,7 +150,7 @@ impl ToolCalls {
             frames.push_str(&event(
                 json!({ "type": "content_block_start", "index": index, "content_block": block }),
             ));
-            for piece in self.pieces() {
+            for piece in pieces(&self.input) {
                 let delta = json!({ "type": "input_json_delta", "partial_json": piece });
                 frames.push_str(&event(
                     json!({ "type": "content_block_delta", "index": index, "delta": delta }),
@@ -169,6 +164,13 @@ impl ToolCalls {
         ));
         frames + &event(json!({ "type": "message_stop" }))
     }
+}
+
+/// The arguments as they are streamed.
+pub(super) fn pieces(input: &str) -> Vec<String> {
+    let characters: Vec<char> = input.chars().collect();
+    let size = characters.len().div_ceil(PIECES).max(1);
+    characters.chunks(size).map(|piece| piece.iter().collect()).collect()
 }
 
 /// Whether the last message brings the results of tools.

@@ -27,7 +27,8 @@ async fn a_whole_chat_answer_has_the_shape_and_the_books_of_openai() {
     assert_eq!(answer["usage"]["total_tokens"], 20);
     let expected = json!({"requests": 2, "completed": 2, "errors": 0, "cut": 0, "open": 0, "models": {"gpt-4o-mini": {
         "requests": 2, "input_tokens": 28, "cached_tokens": 0, "cache_write_tokens": 0, "output_tokens": 12,
-        "reported_input_tokens": 28, "reported_output_tokens": 12}}});
+        "reported_input_tokens": 28, "reported_output_tokens": 12,
+            "images": 0, "characters": 0, "audio_ms": 0, "searches": 0}}});
     assert_eq!(fixture.ledger().await, expected);
 }
 
