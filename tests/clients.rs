@@ -83,6 +83,9 @@ fn house_of_every_provider() -> House {
     let server = settings(&database.url, &simulator)
         .variable("GEMINI_API_KEY", "sim")
         .variable("GOOGLE_BASE_URL", simulator.openai_url())
+        .variable("AWS_ACCESS_KEY_ID", "AKIDSIMULATED")
+        .variable("AWS_SECRET_ACCESS_KEY", "simulated-secret")
+        .variable("BEDROCK_BASE_URL", simulator.url())
         .start();
     House {
         server,

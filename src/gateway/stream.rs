@@ -65,6 +65,8 @@ pub struct StreamPump {
     worker: Worker,
     errand: Box<Errand>,
     answer: RawAnswer,
+    /// Its end has been read; it must not be asked for more.
+    is_read: bool,
     /// What has been read of it already.
     heard: Bytes,
     splitter: Frames,
@@ -118,6 +120,7 @@ impl StreamPump {
             worker,
             errand,
             answer: opened.answer,
+            is_read: false,
             heard: opened.heard,
             splitter,
             client: Some(client),
@@ -162,6 +165,7 @@ impl StreamPump {
             return Poll::Ready(Event::ClientLeft);
         }
         if let Poll::Ready(chunk) = self.answer.poll_next_unpin(context) {
+            self.is_read = !matches!(chunk, Some(Ok(_)));
             return Poll::Ready(match chunk {
                 Some(Ok(chunk)) => Event::Chunk(chunk),
                 None => Event::Over(Over::Finished),
@@ -370,6 +374,7 @@ impl StreamPump {
             client,
             mut last,
             answer,
+            is_read,
             ..
         } = self;
         let (written, costs) = errand.call.settle(ending);
@@ -389,7 +394,7 @@ impl StreamPump {
                 client.cut();
             }
         }
-        if over == Over::Finished {
+        if over == Over::Finished && !is_read {
             read_out(&worker, answer);
         }
     }

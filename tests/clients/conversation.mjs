@@ -12,6 +12,7 @@ export const MODELS = [
   { model: 'gpt-4o-mini', provider: 'openai' },
   { model: 'claude-haiku-4-5', provider: 'anthropic' },
   { model: 'google/gemini-2.5-flash', provider: 'google' },
+  { model: 'bedrock/anthropic.claude-haiku-4-5-20251001-v1:0', provider: 'bedrock' },
 ];
 
 // One token of the simulated provider is three letters and a space.

@@ -145,7 +145,7 @@ fn scattered(number: u64) -> u64 {
 }
 
 /// The length that no cap cuts: of what is to be said, or as asked for, or drawn from the body.
-fn natural(directives: &Directives, body: &[u8]) -> u64 {
+pub(super) fn natural(directives: &Directives, body: &[u8]) -> u64 {
     match &directives.vocabulary {
         Vocabulary::Said(tokens) => tokens.len() as u64,
         Vocabulary::Plain | Vocabulary::MultiByte => directives.output_tokens.unwrap_or_else(|| natural_tokens(body)),
@@ -153,7 +153,7 @@ fn natural(directives: &Directives, body: &[u8]) -> u64 {
 }
 
 /// The length of an answer of which none was asked for.
-pub(super) fn natural_tokens(body: &[u8]) -> u64 {
+fn natural_tokens(body: &[u8]) -> u64 {
     let (words, tail) = body.as_chunks::<8>();
     let mut hash = body.len() as u64;
     for word in words {

@@ -53,7 +53,7 @@ const BACKLOG: u32 = 4096;
 const KEEP_ALIVE: Duration = Duration::from_secs(300);
 
 /// What an address may end with, by which a gateway reaches the provider.
-const PREFIXES: [&str; 3] = ["/v1", "/v1beta", ""];
+const PREFIXES: [&str; 5] = ["/v1", "/v1beta", "", "/v1/openai", "/v1beta/openai"];
 
 /// A simulated provider that is bound but does not serve before `server` is awaited or spawned.
 pub struct Simulator {

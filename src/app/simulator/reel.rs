@@ -16,7 +16,7 @@ pub(super) struct Reel {
 }
 
 /// Writes the frame of one word, given its position in the text.
-pub(super) type WordWriter = Box<dyn Fn(u64, &'static str) -> Frame>;
+pub(super) type WordWriter = Box<dyn Fn(u64, &str) -> Frame>;
 
 /// A text that is streamed word by word.
 pub(super) struct Words {
@@ -115,7 +115,7 @@ impl Script for Reel {
             None => Frame::silent(Bytes::new()),
             Some(Scene::Ready { frame, .. }) => frame,
             Some(Scene::Running { words, position }) => {
-                let frame = (words.write)(position, text::word(words.vocabulary, position));
+                let frame = (words.write)(position, &text::unescaped(text::word(&words.vocabulary, position)));
                 if position + 1 < words.count {
                     let position = position + 1;
                     self.scenes.push_front(Scene::Running { words, position });

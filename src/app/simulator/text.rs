@@ -31,6 +31,14 @@ pub(super) fn word(vocabulary: &Vocabulary, position: u64) -> &str {
     &list[start..start + TOKEN_BYTES]
 }
 
+/// The text as it is, of one that stands in a JSON string; a token never ends inside an escape.
+pub(super) fn unescaped(text: &str) -> String {
+    if !text.contains('\\') {
+        return text.to_owned();
+    }
+    serde_json::from_str(&format!("\"{text}\"")).unwrap_or_else(|_| text.to_owned())
+}
+
 /// Appends the text of that many tokens, as it stands in a JSON string.
 pub(super) fn append(vocabulary: &Vocabulary, token_count: u64, target: &mut Vec<u8>) {
     let list = match vocabulary {

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::answer::{AnswerId, Usage, natural_tokens, unix_seconds};
+use super::answer::{AnswerId, Usage, natural, unix_seconds};
 use super::directive::{Cap, Directives, Report, Signed, Vocabulary};
 use super::ledger::OpenEntry;
 use super::refusal::Refusal;
@@ -88,7 +88,7 @@ impl Turn {
             true => Vec::new(),
             false => tool_calls(directives),
         };
-        let natural = directives.output_tokens.unwrap_or_else(|| natural_tokens(body));
+        let natural = natural(directives, body);
         let (text_tokens, finish) = match (calls.is_empty(), natural.min(cap - thought_tokens)) {
             (false, _) => (0, Finish::Tools),
             (true, text_tokens) if text_tokens < natural => (text_tokens, Finish::Length),
@@ -103,7 +103,7 @@ impl Turn {
             calls,
             search_count: directives.web_searches,
             finish,
-            vocabulary: directives.vocabulary,
+            vocabulary: directives.vocabulary.clone(),
             usage: None,
             cached_tokens: u64::from(directives.report.cached_tokens),
             cache_write_tokens: u64::from(directives.report.cache_write_tokens),
@@ -116,12 +116,12 @@ impl Turn {
 
     /// The text of the answer.
     pub(super) fn text(&self) -> String {
-        words(self.vocabulary, self.text_tokens)
+        words(&self.vocabulary, self.text_tokens)
     }
 
     /// The text of the thoughts.
     pub(super) fn thoughts(&self) -> String {
-        words(self.vocabulary, self.thought_tokens)
+        words(&self.vocabulary, self.thought_tokens)
     }
 
     /// All that is thought, said and called.
@@ -203,10 +203,10 @@ pub(super) fn json_bytes(value: &Value) -> u64 {
     }
 }
 
-fn words(vocabulary: Vocabulary, count: u64) -> String {
+fn words(vocabulary: &Vocabulary, count: u64) -> String {
     let mut bytes = Vec::new();
     text::append(vocabulary, count, &mut bytes);
-    String::from_utf8_lossy(&bytes).into_owned()
+    text::unescaped(&String::from_utf8_lossy(&bytes))
 }
 
 fn tool_calls(directives: &Directives) -> Vec<ToolCall> {

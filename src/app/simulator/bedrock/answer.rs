@@ -84,7 +84,7 @@ enum Kind {
 
 fn words(turn: &Turn, count: u64, index: u64, kind: Kind) -> Words {
     Words {
-        vocabulary: turn.vocabulary,
+        vocabulary: turn.vocabulary.clone(),
         count,
         write: Box::new(move |_, word| match kind {
             Kind::Thoughts => delta(index, json!({"reasoningContent": {"text": word}})),

@@ -206,7 +206,7 @@ impl Frames {
         let (frames, extra) = (self.clone(), extra.clone());
         let is_thought = extra["thought"] == true;
         Words {
-            vocabulary: turn.vocabulary,
+            vocabulary: turn.vocabulary.clone(),
             count,
             write: Box::new(move |position, word| {
                 let mut part = extra.clone();

@@ -146,22 +146,39 @@ fn check_turns(contents: &[Value]) -> Result<(), Refusal> {
                 "* GenerateContentRequest.contents[{index}].parts: contents.parts must not be empty."
             )));
         }
-        let responses = names(content, "functionResponse");
-        let calls = match index.checked_sub(1).and_then(|before| contents.get(before)) {
-            Some(before) => names(before, "functionCall"),
-            None => Vec::new(),
-        };
-        if !responses.is_empty()
-            && (responses.len() != calls.len() || responses.iter().any(|name| !calls.contains(name)))
-        {
-            return Err(refused(
-                "Please ensure that the number of function response parts is equal to the number of function call \
-                 parts of the function call turn."
-                    .to_owned(),
-            ));
+    }
+    for (index, turn) in turns(contents).enumerate().skip(1) {
+        let responses: Vec<&str> = turn
+            .iter()
+            .flat_map(|content| names(content, "functionResponse"))
+            .collect();
+        let asked = turns(contents).nth(index - 1).unwrap_or_default();
+        let calls: Vec<&str> = asked
+            .iter()
+            .flat_map(|content| names(content, "functionCall"))
+            .collect();
+        let are_equal = responses.len() == calls.len() && responses.iter().all(|name| calls.contains(name));
+        if !responses.is_empty() && !are_equal {
+            return Err(unequal());
         }
     }
-    Ok(())
+    match turns(contents).next() {
+        Some(first) if first.iter().any(|content| has_part(content, "functionResponse")) => Err(unequal()),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn unequal() -> Refusal {
+    refused(
+        "Please ensure that the number of function response parts is equal to the number of function call parts of the \
+         function call turn."
+            .to_owned(),
+    )
+}
+
+/// The contents by who speaks: one that was streamed, and the results of several calls, come as several contents.
+fn turns(contents: &[Value]) -> impl Iterator<Item = &[Value]> {
+    contents.chunk_by(|one, next| (one["role"] == "model") == (next["role"] == "model"))
 }
 
 /// The names of the functions that a turn calls or answers.

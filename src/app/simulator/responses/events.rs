@@ -154,7 +154,7 @@ impl Writer {
         let (first, place) = (self.sequence_number, place.clone());
         self.sequence_number += count;
         self.reel.push_words(Words {
-            vocabulary: response.turn().vocabulary,
+            vocabulary: response.turn().vocabulary.clone(),
             count,
             write: Box::new(move |position, word| numbered(kind, with(&place, "delta", json!(word)), first + position)),
         });
