@@ -8,17 +8,17 @@ use crate::support::server::eventually;
 use crate::support::stream::EventStream;
 use crate::support::stub::{Stub, event_stream};
 
-const CLAUDE: &str = r#"[{"model":"claude-haiku-4-5"}]"#;
+pub const CLAUDE: &str = r#"[{"model":"claude-haiku-4-5"}]"#;
 const GPT: &str = r#"[{"model":"gpt-4o-mini"}]"#;
 /// A port on which nobody listens.
-const DEAD: &str = "http://127.0.0.1:9/v1";
+pub const DEAD: &str = "http://127.0.0.1:9/v1";
 
-fn with_fallbacks(client: Client, fallbacks: &str) -> Client {
+pub fn with_fallbacks(client: Client, fallbacks: &str) -> Client {
     client.with_header("x-lava-fallbacks", fallbacks)
 }
 
 /// A house whose OpenAI is at this address.
-fn house_with_openai_at(url: &str) -> House {
+pub fn house_with_openai_at(url: &str) -> House {
     House::with(|settings| {
         settings
             .variable("OPENAI_BASE_URL", url)
@@ -28,17 +28,17 @@ fn house_with_openai_at(url: &str) -> House {
     })
 }
 
-fn rows(house: &House, count: i64) {
+pub fn rows(house: &House, count: i64) {
     eventually("every attempt has its row", || {
         house.database.number("SELECT COUNT(*) FROM requests") == count
     });
 }
 
-fn failing(tag: &str) -> String {
+pub fn failing(tag: &str) -> String {
     format!("status=503 fail_times=1 tag={tag} output_tokens=5")
 }
 
-fn attempts(answer: &Answer) -> &str {
+pub fn attempts(answer: &Answer) -> &str {
     answer.header("x-lava-attempts").unwrap_or("1")
 }
 

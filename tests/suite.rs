@@ -12,6 +12,7 @@ mod limits;
 mod management;
 mod operator;
 mod provider_keys;
+mod retries;
 mod storage;
 mod streams;
 mod support;

@@ -57,6 +57,8 @@ pub struct Metrics {
     pub holds_extended: Counter,
     /// Calls that went on to another provider, once for each that was asked.
     pub fallbacks_tried: Counter,
+    /// Calls that were sent once more because they cannot have been served.
+    pub retries: Counter,
     pub journal_backlog_bytes: Gauge,
     pub journal_backlog_records: Gauge,
     pub billing_batches: Counter,
@@ -94,6 +96,7 @@ impl Metrics {
             ("caldera_holds_underestimated_total", self.holds_underestimated.value()),
             ("caldera_holds_extended_total", self.holds_extended.value()),
             ("caldera_fallbacks_tried_total", self.fallbacks_tried.value()),
+            ("caldera_retries_total", self.retries.value()),
             ("caldera_billing_batches_total", self.billing_batches.value()),
             ("caldera_billing_rows_total", self.billing_rows.value()),
             ("caldera_billing_retries_total", self.billing_retries.value()),

@@ -8,6 +8,7 @@ mod call;
 mod conduit;
 mod course;
 pub mod dialect;
+mod dispatch;
 mod drain;
 pub mod egress;
 mod fallback;
@@ -30,8 +31,6 @@ mod worker;
 
 use std::time::Duration;
 
-use actix_web::http::header::HeaderMap;
-
 use crate::domain::ids::RequestId;
 use crate::domain::key::OnDisconnect;
 use crate::domain::money::Money;
@@ -46,10 +45,11 @@ pub use call::{Addressed, Caller, Fallback, Incoming, Refusal, Refused, Route, S
 pub use conduit::ClientSide;
 use course::Course;
 use dialect::{Dialect, OutputCapField, UsageFrames};
+use dispatch::{Dispatch, Payer};
 pub use open_call::Costs;
 use open_call::{OpenCall, Pricing};
 use prepare::{Prepared, prepare};
-use provider::{Lease, Sending, Target};
+use provider::Target;
 use pump::FirstFrame;
 pub use pump::{Reply, ReplyBody};
 use quote::{Quote, Terms, quote};
@@ -96,7 +96,7 @@ async fn attempt(
     };
     let granted = reserve(worker, &incoming, &prepared, asked).await?;
     let account_hold = cover(worker, &incoming.caller, granted.as_ref(), quote.claim).await?;
-    let (headers, lease) = outgoing_headers(worker, &incoming, &mut prepared.target, &quote.body)?;
+    let payer = payer(&incoming, &prepared.target)?;
     let admitted = Admitted {
         prepared: &prepared,
         quote: &quote,
@@ -111,8 +111,7 @@ async fn attempt(
         quote,
         granted,
         account_hold,
-        headers,
-        lease,
+        payer,
         first_frame: course.first_frame(),
     };
     send(worker, incoming, launch).await
@@ -272,8 +271,7 @@ struct Launch {
     quote: Quote,
     granted: Option<Granted>,
     account_hold: Option<AccountHold>,
-    headers: HeaderMap,
-    lease: Option<Lease>,
+    payer: Payer,
     first_frame: FirstFrame,
 }
 
@@ -285,8 +283,7 @@ async fn send(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result
         quote,
         granted,
         account_hold,
-        headers,
-        lease,
+        payer,
         first_frame,
     } = launch;
     call.account_hold = account_hold;
@@ -307,6 +304,17 @@ async fn send(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result
     let streaming = shape.as_ref().is_some_and(|shape| shape.stream);
     let options = worker.options();
     let dropped = translation.as_ref().and_then(|translation| translation.dropped.clone());
+    let outgoing = Outgoing {
+        headers: headers::request_headers(target.dialect, incoming.headers),
+        method: incoming.method,
+        url: target.url,
+        body: quote.body,
+        first_byte_timeout: Duration::from_millis(if streaming {
+            options.first_byte_timeout_ms
+        } else {
+            options.answer_timeout_ms
+        }),
+    };
     let errand = pump::Errand {
         dialect: target.dialect,
         streaming,
@@ -323,19 +331,8 @@ async fn send(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result
         appends_cost: incoming.wants_cost,
         first_frame,
         revocation: revocation.filter(|_| streaming),
-        outgoing: Outgoing {
-            headers,
-            method: incoming.method,
-            url: target.url,
-            body: quote.body,
-            first_byte_timeout: Duration::from_millis(if streaming {
-                options.first_byte_timeout_ms
-            } else {
-                options.answer_timeout_ms
-            }),
-        },
+        dispatch: Dispatch { outgoing, payer },
         translation,
-        lease,
         call,
     };
     let pump = pump::run(worker.clone(), Box::new(errand));
@@ -351,34 +348,18 @@ async fn send(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result
     })
 }
 
-/// The client's headers that cross, and the credential of whoever pays the provider.
-fn outgoing_headers(
-    worker: &Worker,
-    incoming: &Incoming<'_>,
-    target: &mut Target,
-    body: &[u8],
-) -> Result<(HeaderMap, Option<Lease>), Refusal> {
-    let mut headers = headers::request_headers(target.dialect, incoming.headers);
-    let (credential, lease) = match &incoming.caller.provider_key {
-        Some(key) => (
-            Some(target.credential(key).map_err(|_| Refusal::ProviderKeyInvalid)?),
-            None,
-        ),
-        None => target.lend(|| worker.clock().now()),
-    };
-    if let Some(credential) = credential {
-        let mut sending = Sending {
-            method: &incoming.method,
-            headers: &mut headers,
-            url: &mut target.url,
-            body,
-            wall_ms: worker.clock().wall_ms(),
-        };
-        credential
-            .apply(&mut sending)
-            .map_err(|_| Refusal::ProviderKeyInvalid)?;
+/// Whose credential goes along.
+fn payer(incoming: &Incoming<'_>, target: &Target) -> Result<Payer, Refusal> {
+    match &incoming.caller.provider_key {
+        Some(key) => target
+            .credential(key)
+            .map(Payer::Own)
+            .map_err(|_| Refusal::ProviderKeyInvalid),
+        None => Ok(Payer::Operator {
+            provider: target.provider.clone(),
+            style: target.credential_style,
+        }),
     }
-    Ok((headers, lease))
 }
 
 /// What the input is thought to cost, and the price of a million output tokens, for a settlement after a crash.

@@ -14,12 +14,12 @@ use crate::engine::spend::Revocation;
 
 use super::conduit::{ClientSide, Cut};
 use super::dialect::{Answer, Dialect, UsageFrames, read_answer};
+use super::dispatch::Dispatch;
 use super::headers;
 use super::open_call::{Costs, Ending, OpenCall};
 use super::prepare::Translation;
-use super::provider::Lease;
 use super::quote::TopUp;
-use super::upstream::{Outgoing, RawAnswer, UpstreamFailure, is_redirect};
+use super::upstream::{RawAnswer, UpstreamFailure, is_redirect};
 use super::worker::Running;
 use super::{Refusal, Worker, stream};
 
@@ -64,22 +64,19 @@ pub struct Errand {
     pub appends_cost: bool,
     pub first_frame: FirstFrame,
     pub revocation: Option<std::sync::Arc<Revocation>>,
-    pub outgoing: Outgoing,
+    pub dispatch: Dispatch,
     pub translation: Option<Translation>,
-    /// Which of the operator's credentials the call carries, where he has several.
-    pub lease: Option<Lease>,
 }
 
 /// Runs the call to its answer; a stream goes on from there as its client reads it.
 pub async fn run(worker: Worker, mut errand: Box<Errand>) -> Result<Reply, Refusal> {
     let running = worker.begin_pump();
-    let outgoing = std::mem::take(&mut errand.outgoing);
     // The query may hold a credential.
-    tracing::debug!(request.id = %errand.call.id, url.path = outgoing.url.path(), "calling the provider");
-    let sent = worker.upstream().send(outgoing).await;
-    if let Some(lease) = &errand.lease {
-        lease.heard(&sent, worker.clock().now());
-    }
+    let path = errand.dispatch.outgoing.url.path();
+    tracing::debug!(request.id = %errand.call.id, url.path = path, "calling the provider");
+    let sent = errand.dispatch.send(&worker).await;
+    // What was sent may be large, and an answer may take long.
+    errand.dispatch.outgoing.body = Bytes::new();
     match sent {
         Err(failure) => Err(fail(errand, failure)),
         Ok(answer) if is_redirect(answer.status()) => Err(refuse(errand, Refusal::ProviderRedirected, 502)),

@@ -2,6 +2,7 @@
 //! own dialect, and reads on for the usage when the client has left. The settlement is written before the last frame
 //! leaves.
 
+mod closing;
 mod opening;
 mod passing;
 
@@ -11,8 +12,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{FutureExt, StreamExt};
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use futures_util::StreamExt;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::domain::money::Money;
 use crate::domain::request::{Outcome, UsageSource};
@@ -23,13 +24,14 @@ use super::conduit::{self, PumpSide};
 use super::dialect::{FrameVerdict, StreamReader};
 use super::drain::DrainSlot;
 use super::frames::Frames;
-use super::open_call::{Costs, Ending};
+use super::open_call::Ending;
 use super::prepare::Translation;
 use super::pump::{Errand, Reply, ReplyBody, client_headers};
 use super::quote::TopUp;
 use super::translate::StreamTranslator;
 use super::upstream::RawAnswer;
 use super::worker::Running;
+use closing::{cost_comment, read_out};
 pub use opening::{Opened, first_frame};
 use passing::Passing;
 
@@ -398,19 +400,4 @@ impl StreamPump {
             read_out(&worker, answer);
         }
     }
-}
-
-/// Reads the few bytes after a stream's last frame, so that the connection can serve again.
-fn read_out(worker: &Worker, mut answer: RawAnswer) {
-    if matches!(answer.next().now_or_never(), Some(None)) {
-        return;
-    }
-    let rest = async move { while let Some(Ok(_)) = answer.next().await {} };
-    worker
-        .pumps()
-        .go_on(Box::pin(timeout(Duration::from_millis(200), rest).map(|_| ())));
-}
-
-fn cost_comment(costs: Costs) -> Bytes {
-    Bytes::from(format!(": x-lava-cost {}\n\n", costs.total))
 }

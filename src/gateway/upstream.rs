@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, StatusCode, Uri};
-use awc::error::SendRequestError;
+use awc::error::{ConnectError, SendRequestError};
 use bytes::Bytes;
 
 use super::egress::{GuardedConnector, PrivateHosts, Trust};
@@ -15,7 +15,7 @@ use super::options::GatewayOptions;
 pub type RawAnswer = awc::ClientResponse;
 
 /// What goes to the provider.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Outgoing {
     pub method: Method,
     pub url: Uri,
@@ -90,6 +90,8 @@ impl Upstream {
 
 fn classify(error: &SendRequestError) -> UpstreamFailure {
     match error {
+        // The client library says this of a connection too that ended after the call went out.
+        SendRequestError::Connect(ConnectError::Disconnected | ConnectError::H2(_)) => UpstreamFailure::Broken,
         SendRequestError::Url(_)
         | SendRequestError::Connect(_)
         | SendRequestError::Http(_)

@@ -62,10 +62,14 @@ impl Credentials {
         self.styles.first()?.1.first()
     }
 
+    fn in_style(&self, style: CredentialStyle) -> Option<&[Credential]> {
+        let known = self.styles.iter().find(|(known, _)| *known == style);
+        known.or(self.styles.first()).map(|(_, credentials)| credentials.as_slice())
+    }
+
     /// The credential whose turn it is, with its place where there are several.
     fn next(&self, style: CredentialStyle, now: impl FnOnce() -> Now) -> (Option<&Credential>, Option<usize>) {
-        let known = self.styles.iter().find(|(known, _)| *known == style);
-        let Some((_, credentials)) = known.or(self.styles.first()) else {
+        let Some(credentials) = self.in_style(style) else {
             return (None, None);
         };
         if credentials.len() < 2 {
@@ -101,6 +105,24 @@ impl Provider {
             place,
         });
         (credential.cloned(), lease)
+    }
+}
+
+impl Provider {
+    /// Another of the operator's credentials, neither one of these leases nor cooling down.
+    pub fn lend_other(
+        self: &Arc<Self>,
+        style: CredentialStyle,
+        used: &[Lease],
+        now: Now,
+    ) -> Option<(Credential, Lease)> {
+        let places: Vec<usize> = used.iter().map(|lease| lease.place).collect();
+        let place = self.credentials.rotation().choose_other(now.monotonic_us, &places)?;
+        let lease = Lease {
+            provider: self.clone(),
+            place,
+        };
+        Some((self.credentials.in_style(style)?.get(place)?.clone(), lease))
     }
 }
 

@@ -9,12 +9,11 @@ use actix_web::http::header::InvalidHeaderValue;
 use url::Url;
 
 use super::face::Served;
-use super::{Catalogue, Credential, CredentialStyle, EndpointKind, Lease, Provider};
+use super::{Catalogue, Credential, CredentialStyle, EndpointKind, Provider};
 use crate::domain::ids::MerchantId;
 use crate::domain::price::{ModelPrice, PriceBook};
 use crate::domain::request::ProviderKeyType;
 use crate::domain::secret::Secret;
-use crate::domain::spend::Now;
 use crate::engine::provider_keys::MerchantKeys;
 use crate::gateway::call::{Addressed, Streams};
 use crate::gateway::dialect::Dialect;
@@ -106,11 +105,6 @@ impl Target {
         if let Some(place) = served.and_then(|served| served.place(&addressed.model, streams)) {
             self.url = place.uri;
         }
-    }
-
-    /// One of the operator's credentials in the style of this endpoint, and the lease on it where there are several.
-    pub fn lend(&self, now: impl FnOnce() -> Now) -> (Option<Credential>, Option<Lease>) {
-        self.provider.lend(self.credential_style, now)
     }
 
     /// A key of the caller's or the merchant's, in this provider's style.

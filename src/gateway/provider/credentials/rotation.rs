@@ -29,9 +29,14 @@ impl Rotation {
 
     /// The place whose turn it is; where all cool down, the one that is soonest free.
     pub(super) fn choose(&mut self, now_us: u64) -> usize {
+        self.choose_other(now_us, &[]).unwrap_or_else(|| self.soonest_free())
+    }
+
+    /// The richest of those that are free and not among these; `None` where there is none.
+    pub(super) fn choose_other(&mut self, now_us: u64, used: &[usize]) -> Option<usize> {
         let (mut total, mut richest) = (0, None);
         for (place, turn) in self.turns.iter_mut().enumerate() {
-            if turn.free_at_us > now_us {
+            if turn.free_at_us > now_us || used.contains(&place) {
                 continue;
             }
             turn.gained += turn.weight;
@@ -40,13 +45,9 @@ impl Rotation {
                 richest = Some((place, turn.gained));
             }
         }
-        match richest {
-            Some((place, _)) => {
-                self.turns[place].gained -= total;
-                place
-            }
-            None => self.soonest_free(),
-        }
+        let (place, _) = richest?;
+        self.turns[place].gained -= total;
+        Some(place)
     }
 
     /// Leaves the credential out until then; a pause is never shortened. True where it was in use until now.
@@ -121,6 +122,16 @@ mod tests {
         assert_eq!(chosen(&mut rotation, 10, 2), [2, 2]);
         assert_eq!(chosen(&mut rotation, 250, 2), [2, 2]);
         assert!(chosen(&mut rotation, 300, 9).contains(&0));
+    }
+
+    #[test]
+    fn another_one_is_neither_used_nor_cooling_down() {
+        let mut rotation = Rotation::new([1, 1, 1].into_iter());
+        rotation.cool(1, 0, 100);
+        assert_eq!(rotation.choose_other(0, &[0]), Some(2));
+        assert_eq!(rotation.choose_other(0, &[0, 2]), None);
+        assert_eq!(rotation.choose_other(100, &[0, 2]), Some(1));
+        assert_eq!(Rotation::default().choose_other(0, &[]), None);
     }
 
     #[test]

@@ -78,6 +78,25 @@ fn a_credential_that_was_turned_away_rests_while_the_others_serve() {
 }
 
 #[test]
+fn a_second_try_has_another_credential_or_none() {
+    let catalogue = catalogue(&[("OPENAI_API_KEYS", "sk-one,sk-two")]);
+    let provider = catalogue.find("openai").unwrap();
+    let (_, lease) = provider.lend(CredentialStyle::Bearer, || now(0));
+    let (second, other) = provider.lend_other(CredentialStyle::Bearer, &[lease.unwrap()], now(0)).unwrap();
+    let Credential::Header((_, value)) = second else {
+        panic!("openai takes a header");
+    };
+    assert_eq!(value.to_str().unwrap(), "Bearer sk-two");
+    other.take(Reply::None, now(0));
+    assert!(provider.lend_other(CredentialStyle::Bearer, &[], now(1)).is_some());
+    assert!(
+        provider
+            .lend_other(CredentialStyle::Bearer, &[provider.lend(CredentialStyle::Bearer, || now(1)).1.unwrap()], now(1))
+            .is_none()
+    );
+}
+
+#[test]
 fn one_credential_is_lent_without_asking_the_time_and_never_rests() {
     let table = [("OPENAI_API_KEY", "sk-one"), ("OPENAI_API_KEYS", "sk-one*7")];
     for variable in table {
