@@ -76,7 +76,8 @@ fn where_one_credential_is_limited_another_is_tried_at_once_each_of_them_once() 
     house.books_agree();
 }
 
-fn metric(house: &House, name: &str) -> u64 {
+/// A figure of the operator's metrics.
+pub fn metric(house: &House, name: &str) -> u64 {
     let metrics = Client::new(&house.server.operator_url()).get("/metrics").text();
     let line = metrics
         .lines()

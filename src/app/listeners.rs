@@ -2,11 +2,13 @@
 //! operator's.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 
 use actix_web::dev::ServerHandle;
 use actix_web::http::KeepAlive;
 use actix_web::{App, HttpServer, web};
 
+use crate::gateway::Gateway;
 use crate::http;
 use crate::http::state::AppState;
 
@@ -26,8 +28,19 @@ pub fn start_waiting(listener: TcpListener) -> std::io::Result<ServerHandle> {
 }
 
 /// Metrics, and the routes of the command line.
-pub fn start_operator(listener: TcpListener, state: web::Data<AppState>) -> std::io::Result<ServerHandle> {
-    let server = HttpServer::new(move || App::new().app_data(state.clone()).configure(http::operator::configure))
+pub fn start_operator(
+    listener: TcpListener,
+    state: web::Data<AppState>,
+    gateway: Arc<Gateway>,
+) -> std::io::Result<ServerHandle> {
+    let gateway = web::Data::from(gateway);
+    let app = move || {
+        App::new()
+            .app_data(state.clone())
+            .app_data(gateway.clone())
+            .configure(http::operator::configure)
+    };
+    let server = HttpServer::new(app)
         .workers(1)
         .disable_signals()
         .shutdown_timeout(1)

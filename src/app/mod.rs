@@ -79,7 +79,7 @@ pub async fn serve(config: Config, providers: Providers) -> Result<(), StartErro
     let serving = Serving::start(&config, booted, simulated, listener).await?;
     let operator_address = operator.local_addr()?;
     write_address(&config.data.dir, operator_address)?;
-    let operator = listeners::start_operator(operator, serving.state.clone())?;
+    let operator = listeners::start_operator(operator, serving.state.clone(), serving.gateway.clone())?;
     // Both listen on one socket: whoever has read "ready" must not be answered "starting" on his next connection.
     waiting.stop(true).await;
     serving.state.phase.enter(Phase::Ready);

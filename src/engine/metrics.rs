@@ -59,6 +59,8 @@ pub struct Metrics {
     pub fallbacks_tried: Counter,
     /// Calls that were sent once more because they cannot have been served.
     pub retries: Counter,
+    /// Times that a provider was left alone because it failed again and again.
+    pub circuits_opened: Counter,
     pub journal_backlog_bytes: Gauge,
     pub journal_backlog_records: Gauge,
     pub billing_batches: Counter,
@@ -97,6 +99,7 @@ impl Metrics {
             ("caldera_holds_extended_total", self.holds_extended.value()),
             ("caldera_fallbacks_tried_total", self.fallbacks_tried.value()),
             ("caldera_retries_total", self.retries.value()),
+            ("caldera_circuits_opened_total", self.circuits_opened.value()),
             ("caldera_billing_batches_total", self.billing_batches.value()),
             ("caldera_billing_rows_total", self.billing_rows.value()),
             ("caldera_billing_retries_total", self.billing_retries.value()),

@@ -140,6 +140,11 @@ pub enum Refusal {
     CostUnbounded(&'static str),
     /// The caller's own credential cannot stand in a header.
     ProviderKeyInvalid,
+    /// The provider fails again and again; nothing is sent to it for so long.
+    LeftAlone {
+        provider: Arc<str>,
+        retry_after_s: u64,
+    },
     Overloaded,
     /// The journal holds as much as it may.
     Backlog,

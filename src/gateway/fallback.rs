@@ -97,7 +97,7 @@ impl Kept {
 fn goes_on(tried: &Result<TargetAnswer, Refusal>) -> bool {
     match tried {
         Ok(answer) => answer.reply.status.is_server_error() || answer.reply.status.as_u16() == 429,
-        Err(Refusal::Resolve(ResolveError::CredentialMissing { .. })) => true,
+        Err(Refusal::Resolve(ResolveError::CredentialMissing { .. }) | Refusal::LeftAlone { .. }) => true,
         Err(refusal) => is_providers(refusal),
     }
 }
@@ -113,6 +113,7 @@ fn is_providers(refusal: &Refusal) -> bool {
         | Refusal::PriceUnknown(_)
         | Refusal::CostUnbounded(_)
         | Refusal::ProviderKeyInvalid
+        | Refusal::LeftAlone { .. }
         | Refusal::Overloaded
         | Refusal::Backlog
         | Refusal::Stopping => false,

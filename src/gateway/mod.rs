@@ -3,6 +3,7 @@
 //! each until one answers. It imports neither storage nor http; it fails closed: whatever cannot be held or recorded is
 //! not sent.
 
+pub mod breaker;
 mod calibration;
 mod call;
 mod conduit;
@@ -29,25 +30,27 @@ pub mod translate;
 mod upstream;
 mod worker;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::ids::RequestId;
-use crate::domain::key::OnDisconnect;
+use crate::domain::key::{KeySettings, OnDisconnect};
 use crate::domain::money::Money;
+use crate::domain::rate::RateStatus;
 use crate::domain::request::OpenRequest;
 use crate::domain::room::Claim;
 use crate::domain::spend::{Admission, Attempt, Call, Now};
-use crate::domain::usage::Usage;
 use crate::engine::accounts::AccountHold;
-use crate::engine::spend::{Granted, ReserveError};
+use crate::engine::spend::{Granted, ReserveError, Revocation};
 
+use breaker::Pass;
 pub use call::{Addressed, Caller, Fallback, Incoming, Refusal, Refused, Route, Served, Streams, TargetAnswer};
 pub use conduit::ClientSide;
 use course::Course;
 use dialect::{Dialect, OutputCapField, UsageFrames};
 use dispatch::{Dispatch, Payer};
 pub use open_call::Costs;
-use open_call::{OpenCall, Pricing};
+use open_call::OpenCall;
 use prepare::{Prepared, prepare};
 use provider::Target;
 use pump::FirstFrame;
@@ -89,6 +92,7 @@ async fn attempt(
 ) -> Result<TargetAnswer, Refusal> {
     // A key that the merchant stored counts from here on as one that the caller sent along.
     incoming.caller.provider_key = prepared.target.key.take();
+    let pass = admit(worker, &prepared.target)?;
     let quote = terms(worker, &incoming, &prepared)?;
     let asked = Asked {
         claim: quote.claim,
@@ -112,9 +116,19 @@ async fn attempt(
         granted,
         account_hold,
         payer,
+        pass,
         first_frame: course.first_frame(),
     };
     send(worker, incoming, launch).await
+}
+
+/// Leave to call the provider, unless it is left alone.
+fn admit(worker: &Worker, target: &Target) -> Result<Option<Pass>, Refusal> {
+    let admitted = worker.gateway().breakers().admit(&target.provider);
+    admitted.map_err(|left_alone| Refusal::LeftAlone {
+        provider: target.provider.name.clone(),
+        retry_after_s: left_alone.wait_us.div_ceil(1_000_000),
+    })
 }
 
 fn terms(worker: &Worker, incoming: &Incoming<'_>, prepared: &Prepared) -> Result<Quote, Refusal> {
@@ -224,7 +238,7 @@ fn open(worker: &Worker, incoming: &Incoming<'_>, admitted: Admitted<'_>) -> Res
     } = admitted;
     let (target, shape) = (&prepared.target, prepared.shape.as_ref());
     let hold = granted.map(|granted| granted.guard.hold());
-    let (input_estimate, output_nanos_per_million) = estimates(&quote.pricing);
+    let (input_estimate, output_nanos_per_million) = quote.pricing.forecast();
     let caller = &incoming.caller;
     worker
         .lane()
@@ -272,6 +286,7 @@ struct Launch {
     granted: Option<Granted>,
     account_hold: Option<AccountHold>,
     payer: Payer,
+    pass: Option<Pass>,
     first_frame: FirstFrame,
 }
 
@@ -284,16 +299,11 @@ async fn send(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result
         granted,
         account_hold,
         payer,
+        pass,
         first_frame,
     } = launch;
     call.account_hold = account_hold;
-    let (rate, revocation, settings) = match granted {
-        Some(granted) => {
-            call.hold = Some(granted.guard);
-            (granted.rate, Some(granted.revocation), Some(granted.settings))
-        }
-        None => (None, None, None),
-    };
+    let (rate, revocation, settings) = part(granted, &mut call);
     let Prepared {
         target,
         shape,
@@ -304,16 +314,17 @@ async fn send(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result
     let streaming = shape.as_ref().is_some_and(|shape| shape.stream);
     let options = worker.options();
     let dropped = translation.as_ref().and_then(|translation| translation.dropped.clone());
+    let patience_ms = if streaming {
+        options.first_byte_timeout_ms
+    } else {
+        options.answer_timeout_ms
+    };
     let outgoing = Outgoing {
         headers: headers::request_headers(target.dialect, incoming.headers),
         method: incoming.method,
         url: target.url,
         body: quote.body,
-        first_byte_timeout: Duration::from_millis(if streaming {
-            options.first_byte_timeout_ms
-        } else {
-            options.answer_timeout_ms
-        }),
+        first_byte_timeout: Duration::from_millis(patience_ms),
     };
     let errand = pump::Errand {
         dialect: target.dialect,
@@ -332,6 +343,7 @@ async fn send(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result
         first_frame,
         revocation: revocation.filter(|_| streaming),
         dispatch: Dispatch { outgoing, payer },
+        pass,
         translation,
         call,
     };
@@ -348,6 +360,17 @@ async fn send(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result
     })
 }
 
+type Parts = (Option<RateStatus>, Option<Arc<Revocation>>, Option<Arc<KeySettings>>);
+
+/// Gives the hold to the call and returns the rest.
+fn part(granted: Option<Granted>, call: &mut OpenCall) -> Parts {
+    let Some(granted) = granted else {
+        return (None, None, None);
+    };
+    call.hold = Some(granted.guard);
+    (granted.rate, Some(granted.revocation), Some(granted.settings))
+}
+
 /// Whose credential goes along.
 fn payer(incoming: &Incoming<'_>, target: &Target) -> Result<Payer, Refusal> {
     match &incoming.caller.provider_key {
@@ -360,20 +383,6 @@ fn payer(incoming: &Incoming<'_>, target: &Target) -> Result<Payer, Refusal> {
             style: target.credential_style,
         }),
     }
-}
-
-/// What the input is thought to cost, and the price of a million output tokens, for a settlement after a crash.
-fn estimates(pricing: &Pricing) -> (Money, i64) {
-    let Some(price) = &pricing.price else {
-        return (Money::ZERO, 0);
-    };
-    let input = pricing.cost(&pricing.estimate(0), None).total;
-    let million = Usage {
-        output_tokens: 1_000_000,
-        ..Usage::default()
-    };
-    let output = price.cost(&million, pricing.service_tier).unwrap_or(Money::MAX);
-    (input, output.nanos())
 }
 
 /// The cycles of a call without a spend key, in UTC.

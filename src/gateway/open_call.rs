@@ -47,6 +47,20 @@ impl Pricing {
         }
     }
 
+    /// What the input is thought to cost, and the price of a million output tokens, for a settlement after a crash.
+    pub fn forecast(&self) -> (Money, i64) {
+        let Some(price) = &self.price else {
+            return (Money::ZERO, 0);
+        };
+        let input = self.cost(&self.estimate(0), None).total;
+        let million = Usage {
+            output_tokens: 1_000_000,
+            ..Usage::default()
+        };
+        let output = price.cost(&million, self.service_tier).unwrap_or(Money::MAX);
+        (input, output.nanos())
+    }
+
     /// Learns from what the provider reported.
     pub fn teach(&self, calibration: &Calibration, usage: &Usage) {
         if let (Some(price), Some(text_bytes)) = (&self.price, self.text_bytes) {

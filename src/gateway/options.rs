@@ -33,6 +33,15 @@ pub struct GatewayOptions {
     pub default_input_price: String,
     /// As `default_input_price`, for output.
     pub default_output_price: String,
+    /// Failures of a provider in a row after which it is left alone for a while; 0 leaves none alone.
+    pub breaker_failures: u32,
+    /// The share of failures among the last calls after which it is, too.
+    pub breaker_percent: u32,
+    /// Failures further apart do not belong together.
+    pub breaker_window_ms: u64,
+    pub breaker_open_ms: u64,
+    /// The longest that it is left alone; each call that fails in between doubles the time.
+    pub breaker_longest_open_ms: u64,
     /// Hosts that `/v1/forward` may reach with the caller's own credential, beside the catalogue's.
     pub forward_hosts: Vec<String>,
 }
@@ -56,6 +65,11 @@ impl Default for GatewayOptions {
             default_output_cap: 16_384,
             default_input_price: String::new(),
             default_output_price: String::new(),
+            breaker_failures: 5,
+            breaker_percent: 50,
+            breaker_window_ms: 30_000,
+            breaker_open_ms: 10_000,
+            breaker_longest_open_ms: 60_000,
             forward_hosts: Vec::new(),
         }
     }

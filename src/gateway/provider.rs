@@ -11,7 +11,7 @@ mod resolve;
 mod row;
 mod style;
 
-pub use credentials::Lease;
+pub use credentials::{CredentialCounts, Lease};
 pub use listing::{ListedModel, Service};
 pub use resolve::{CredentialOwner, Means, ResolveError, Target, Wanted};
 pub use row::{CatalogueError, EndpointKind};
@@ -69,6 +69,8 @@ pub struct Provider {
     hosts: Vec<String>,
     /// The address that is called: the public one, the operator's override, or the simulated provider.
     base: Url,
+    /// Its name and that address.
+    circuit_name: Box<str>,
     /// It may be of the operator's own network: the row says so, or the operator named the address himself.
     private: bool,
     origin: Origin,
@@ -88,6 +90,20 @@ impl Provider {
         match self.credentials.first()? {
             Credential::Header(header) => Some(header),
             Credential::Query(_) | Credential::Aws(_) | Credential::Nothing => None,
+        }
+    }
+
+    /// The name under which its failures are counted: those of one address.
+    pub fn circuit_name(&self) -> &str {
+        &self.circuit_name
+    }
+
+    /// The host that is called, with its port where it is not the usual one.
+    pub fn called_host(&self) -> String {
+        let host = self.base.host_str().unwrap_or_default();
+        match self.base.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use crate::domain::request::{Outcome, UsageSource};
 use crate::engine::spend::Revocation;
 
+use super::breaker::{Pass, Trouble};
 use super::conduit::{ClientSide, Cut};
 use super::dialect::{Answer, Dialect, UsageFrames, read_answer};
 use super::dispatch::Dispatch;
@@ -65,7 +66,20 @@ pub struct Errand {
     pub first_frame: FirstFrame,
     pub revocation: Option<std::sync::Arc<Revocation>>,
     pub dispatch: Dispatch,
+    /// Wants to hear how the provider did.
+    pub pass: Option<Pass>,
     pub translation: Option<Translation>,
+}
+
+impl Errand {
+    /// The provider's answer is whole; whether it is one of its failures, its status says.
+    pub fn answered(&mut self, status: StatusCode) {
+        match self.pass.take() {
+            Some(pass) if status.is_server_error() => pass.failed(Trouble::ServerError),
+            Some(pass) => pass.good(),
+            None => {}
+        }
+    }
 }
 
 /// Runs the call to its answer; a stream goes on from there as its client reads it.
@@ -93,7 +107,7 @@ pub async fn run(worker: Worker, mut errand: Box<Errand>) -> Result<Reply, Refus
 /// Begins a stream, once it has said something where another target could be asked instead.
 async fn streamed(
     worker: Worker,
-    errand: Box<Errand>,
+    mut errand: Box<Errand>,
     mut answer: RawAnswer,
     running: Running,
 ) -> Result<Reply, Refusal> {
@@ -106,13 +120,19 @@ async fn streamed(
         }
     };
     match heard {
-        Ok(heard) => Ok(stream::begin(worker, errand, stream::Opened { answer, heard }, running)),
+        Ok(heard) => {
+            errand.pass = errand.pass.take().and_then(Pass::began);
+            Ok(stream::begin(worker, errand, stream::Opened { answer, heard }, running))
+        }
         Err(failure) => Err(fail(errand, failure)),
     }
 }
 
 /// Settles a call that got no answer.
-fn fail(errand: Box<Errand>, failure: UpstreamFailure) -> Refusal {
+fn fail(mut errand: Box<Errand>, failure: UpstreamFailure) -> Refusal {
+    if let Some(pass) = errand.pass.take() {
+        pass.failed(Trouble::Upstream(failure));
+    }
     let refusal = Refusal::Upstream(failure);
     let status = match failure {
         UpstreamFailure::TimedOut => 504,
@@ -131,13 +151,14 @@ fn fail(errand: Box<Errand>, failure: UpstreamFailure) -> Refusal {
 }
 
 /// Settles a call that the provider did not serve.
-fn refuse(errand: Box<Errand>, refusal: Refusal, status: u16) -> Refusal {
+fn refuse(mut errand: Box<Errand>, refusal: Refusal, status: u16) -> Refusal {
+    errand.answered(StatusCode::OK);
     errand.call.settle(Ending::nothing(status));
     refusal
 }
 
 /// Carries an answer that does not stream.
-async fn whole(worker: &Worker, errand: Box<Errand>, answer: RawAnswer) -> Result<Reply, Refusal> {
+async fn whole(worker: &Worker, mut errand: Box<Errand>, answer: RawAnswer) -> Result<Reply, Refusal> {
     let (status, mut headers) = (answer.status(), client_headers(&answer));
     // The client library takes a connection that closes early for the end of the answer.
     let promised: Option<u64> = text_header(&answer, CONTENT_LENGTH).and_then(|length| length.parse().ok());
@@ -150,6 +171,7 @@ async fn whole(worker: &Worker, errand: Box<Errand>, answer: RawAnswer) -> Resul
         Ok(Err(Cut)) => return Err(fail(errand, UpstreamFailure::Broken)),
         Err(_) => return Err(fail(errand, UpstreamFailure::TimedOut)),
     };
+    errand.answered(status);
     let ending = if status.is_success() && errand.reads_usage {
         ending_of(worker, &errand, status, &body)
     } else {

@@ -31,27 +31,12 @@ use super::quote::TopUp;
 use super::translate::StreamTranslator;
 use super::upstream::RawAnswer;
 use super::worker::Running;
-use closing::{cost_comment, read_out};
+use closing::{Over, cost_comment, read_out};
 pub use opening::{Opened, first_frame};
 use passing::Passing;
 
 /// Output tokens after which progress is recorded, whatever the time.
 const PROGRESS_TOKENS: u64 = 512;
-
-/// Why the stream is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Over {
-    /// The provider said so, or closed in good order.
-    Finished,
-    /// The provider broke off, fell silent or took too long.
-    Broken,
-    /// The limit was reached: we ended it.
-    LimitReached,
-    /// The key was revoked: we ended it.
-    Revoked,
-    /// The client left and the rest was not waited for.
-    Abandoned,
-}
 
 /// What the next wait brought.
 enum Event {
@@ -351,6 +336,9 @@ impl StreamPump {
             over
         };
         let complete = over == Over::Finished;
+        if let Some(pass) = self.errand.pass.take() {
+            over.tell(pass);
+        }
         let ending = Ending {
             outcome: if complete || over == Over::LimitReached {
                 Outcome::Completed

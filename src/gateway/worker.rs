@@ -16,12 +16,13 @@ use crate::engine::metrics::Metrics;
 use crate::engine::spend::SpendShards;
 
 use super::Caller;
+use super::breaker::{Breakers, Circuit};
 use super::calibration::Calibration;
 use super::drain::DrainSlots;
 use super::egress::{PrivateHosts, Trust};
 use super::open_call::{OpenCall, Pricing};
 use super::options::GatewayOptions;
-use super::provider::Catalogue;
+use super::provider::{Catalogue, Provider};
 use super::pumps::Pumps;
 use super::upstream::Upstream;
 
@@ -46,6 +47,7 @@ pub struct Gateway {
     parts: GatewayParts,
     default_price: Option<Arc<ModelPrice>>,
     drains: DrainSlots,
+    breakers: Breakers,
     private: PrivateHosts,
     /// Calls and the answers that clients have not taken whole.
     in_flight: AtomicUsize,
@@ -58,12 +60,17 @@ impl Gateway {
         let default_price = default_price(&parts.options);
         let drains = DrainSlots::new(parts.options.drain_slots);
         let catalogues = [&parts.catalogue, &parts.test_catalogue];
+        let circuit = |provider: &Provider, terms| {
+            Circuit::new(provider.name.clone(), terms, parts.clock.clone(), parts.metrics.clone())
+        };
+        let breakers = Breakers::new(&parts.options, catalogues, circuit);
         let private = catalogues.into_iter().flat_map(Catalogue::private_hosts);
         Self {
             private: PrivateHosts::new(private),
             parts,
             default_price,
             drains,
+            breakers,
             in_flight: AtomicUsize::new(0),
             pumps: AtomicUsize::new(0),
         }
@@ -71,6 +78,15 @@ impl Gateway {
 
     pub fn prices(&self) -> &PriceBook {
         &self.parts.prices
+    }
+
+    pub fn breakers(&self) -> &Breakers {
+        &self.breakers
+    }
+
+    /// The providers of live merchants.
+    pub fn providers(&self) -> &[Arc<Provider>] {
+        self.parts.catalogue.providers()
     }
 
     /// Calls whose pumps run.

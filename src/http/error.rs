@@ -73,6 +73,7 @@ error_table! {
     ProviderAuthFailed = 502 "provider_auth_failed": "The provider refused the operator's credential.";
     ProviderUnreachable = 502 "provider_unreachable": "The provider cannot be reached.";
     ProviderTimeout = 504 "provider_timeout": "The provider did not answer in time.";
+    ProviderUnavailable = 503 "provider_unavailable": "The provider fails again and again and is left alone for a while; try again later.";
     Overloaded = 503 "overloaded": "Too much is running at once; try again.";
     BillingBacklog = 503 "billing_backlog": "Usage cannot be recorded at the moment; try again.";
     Unavailable = 503 "unavailable": "The database is not available at the moment; try again.";

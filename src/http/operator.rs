@@ -1,7 +1,8 @@
-//! The operator's listener: `/metrics`, health, and what the command line does to a running server. The routes under
+//! The operator's listener: `/metrics`, health of the server and of its providers, and what the command line does to a running server. The routes under
 //! `/operator` take the token that lies in the data directory, mode 0600: whoever may read that file may do this.
 //! It fails closed: without the token nothing is made. Callers of `/v1` cannot reach any of it.
 
+mod providers;
 pub mod token;
 
 use std::sync::Arc;
@@ -65,6 +66,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
     super::health_routes(config);
     config
         .service(plain("/metrics").route(web::get().to(metrics)))
+        .service(plain("/providers").route(web::get().to(providers::list)))
         .service(
             plain("/operator/merchants")
                 .route(web::get().to(list_merchants))

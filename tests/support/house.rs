@@ -117,6 +117,8 @@ pub fn settings(database_url: &str, simulator: &Simulator) -> ServerSettings {
             "CALDERA__FILES__TRUSTED_CERTIFICATES",
             Certificates::shared().authority().display(),
         )
+        // Tests make providers fail on purpose; those of the breakers switch them on.
+        .variable("CALDERA__GATEWAY__BREAKER_FAILURES", 0)
         .variable("CALDERA__MANAGEMENT__REQUESTS_PER_MINUTE", 1_000_000)
         .variable("CALDERA__MANAGEMENT__FAILED_CREDENTIALS_PER_MINUTE", 100_000)
 }

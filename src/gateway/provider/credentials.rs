@@ -91,7 +91,21 @@ pub struct Lease {
     place: usize,
 }
 
+/// How the operator's credentials at a provider fare.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CredentialCounts {
+    pub all: usize,
+    pub cooling: usize,
+}
+
 impl Provider {
+    pub fn credential_counts(&self, now: Now) -> CredentialCounts {
+        CredentialCounts {
+            all: self.credentials.credentials.len(),
+            cooling: self.credentials.rotation().cooling(now.monotonic_us),
+        }
+    }
+
     /// The operator's credential for one call, where he has one, and the lease on it, where he has several; that wants
     /// to hear how the provider answered. `now` is asked only where there are several.
     pub fn lend(

@@ -234,6 +234,7 @@ impl Row {
             key_variables.push(format!("{capitals}_API_KEY"));
         }
         Ok(Some(Provider {
+            circuit_name: format!("{} {base}", self.name).into(),
             endpoints: self.served(endpoints, &base),
             credentials: self.credentials(&key_variables, env, demo)?,
             label: self.label.unwrap_or_else(|| self.name.clone()),

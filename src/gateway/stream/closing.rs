@@ -1,5 +1,5 @@
-//! What comes behind a stream's last frame: the rest of the provider's bytes, and our own word on the cost. Neither holds
-//! up the client.
+//! The end of a stream: why it is over, and what comes behind its last frame: the rest of the provider's bytes, and our
+//! own word on the cost. Neither holds up the client.
 
 use std::time::Duration;
 
@@ -8,8 +8,34 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::time::timeout;
 
 use super::super::Worker;
+use super::super::breaker::{Pass, Trouble};
 use super::super::open_call::Costs;
-use super::super::upstream::RawAnswer;
+use super::super::upstream::{RawAnswer, UpstreamFailure};
+
+/// Why the stream is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Over {
+    /// The provider said so, or closed in good order.
+    Finished,
+    /// The provider broke off, fell silent or took too long.
+    Broken,
+    /// The limit was reached: we ended it.
+    LimitReached,
+    /// The key was revoked: we ended it.
+    Revoked,
+    /// The client left and the rest was not waited for.
+    Abandoned,
+}
+
+impl Over {
+    /// Says how the provider did.
+    pub(super) fn tell(self, pass: Pass) {
+        match self {
+            Self::Broken => pass.failed(Trouble::Upstream(UpstreamFailure::Broken)),
+            Self::Finished | Self::LimitReached | Self::Revoked | Self::Abandoned => pass.good(),
+        }
+    }
+}
 
 /// Reads the few bytes after a stream's last frame, so that the connection can serve again.
 pub(super) fn read_out(worker: &Worker, mut answer: RawAnswer) {

@@ -29,6 +29,12 @@ pub fn of(refusal: Refusal, now: Now, speech: Speech) -> ApiError {
             .param("model"),
         Refusal::CostUnbounded(field) => ApiError::new(ErrorCode::CostUnbounded).param(field),
         Refusal::ProviderKeyInvalid => ApiError::invalid("provider_key", "has characters that no header takes"),
+        Refusal::LeftAlone {
+            provider,
+            retry_after_s,
+        } => ApiError::new(ErrorCode::ProviderUnavailable)
+            .field("provider", &*provider)
+            .retry_after(retry_after_s),
         Refusal::Overloaded => ApiError::new(ErrorCode::Overloaded),
         Refusal::Backlog => ApiError::new(ErrorCode::BillingBacklog),
         Refusal::Stopping => ApiError::new(ErrorCode::Stopping),

@@ -60,6 +60,11 @@ impl Rotation {
         was_free
     }
 
+    /// How many cool down.
+    pub(super) fn cooling(&self, now_us: u64) -> usize {
+        self.turns.iter().filter(|turn| turn.free_at_us > now_us).count()
+    }
+
     fn soonest_free(&self) -> usize {
         let waiting = self.turns.iter().enumerate();
         waiting
@@ -128,6 +133,7 @@ mod tests {
     fn another_one_is_neither_used_nor_cooling_down() {
         let mut rotation = Rotation::new([1, 1, 1].into_iter());
         rotation.cool(1, 0, 100);
+        assert_eq!((rotation.cooling(99), rotation.cooling(100)), (1, 0));
         assert_eq!(rotation.choose_other(0, &[0]), Some(2));
         assert_eq!(rotation.choose_other(0, &[0, 2]), None);
         assert_eq!(rotation.choose_other(100, &[0, 2]), Some(1));
