@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::domain::price::HiddenOutput;
 
-use super::dialect::{BodyError, CallShape, Changes, OutputCapField, inspect, rewrite};
+use super::dialect::{BodyError, CallShape, Changes, Dialect, OutputCapField, inspect, rewrite};
 use super::provider::{CredentialOwner, EndpointKind, ResolveError, Target, Wanted};
 use super::translate::{self, Failure, Naming, Pair, StreamTranslator, WriteTarget, WriterOptions};
 use super::{Addressed, Incoming, Refusal, Route, Streams, Worker};
@@ -40,6 +40,10 @@ pub struct Translation {
 }
 
 impl Translation {
+    pub(super) fn client(&self) -> Dialect {
+        self.pair.client
+    }
+
     /// A translator for a stream.
     pub(super) fn stream(&self) -> StreamTranslator {
         let options = WriterOptions {

@@ -82,6 +82,21 @@ impl Errand {
     }
 }
 
+impl Errand {
+    /// What the client's stream is framed in.
+    pub(super) fn framing(&self) -> Dialect {
+        self.translation.as_ref().map_or(self.dialect, Translation::client)
+    }
+
+    /// Whether a comment may stand between two frames of the client's stream.
+    pub(super) fn takes_comments(&self) -> bool {
+        match self.framing() {
+            Dialect::OpenAi | Dialect::Anthropic | Dialect::Google | Dialect::Responses => true,
+            Dialect::Bedrock => false,
+        }
+    }
+}
+
 /// Runs the call to its answer; a stream goes on from there as its client reads it.
 pub async fn run(worker: Worker, mut errand: Box<Errand>) -> Result<Reply, Refusal> {
     let running = worker.begin_pump();

@@ -11,12 +11,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::domain::money::Money;
-use crate::domain::request::{Outcome, UsageSource};
+use crate::domain::request::UsageSource;
 use crate::domain::usage::Usage;
 
 use super::Worker;
@@ -80,7 +81,10 @@ pub struct StreamPump {
 
 /// Gives the head to the client, and the rest as the client reads it.
 pub fn begin(worker: Worker, errand: Box<Errand>, opened: Opened, running: Running) -> Reply {
-    let (status, headers) = (opened.answer.status(), client_headers(&opened.answer));
+    let (status, mut headers) = (opened.answer.status(), client_headers(&opened.answer));
+    if errand.framing() != errand.dialect {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(errand.framing().stream_type()));
+    }
     let (client, pump_side) = conduit::open(worker.pumps(), errand.revocation.clone());
     let pump = StreamPump::new(worker, errand, opened, pump_side);
     let body = client.drive(Box::pin(async move {
@@ -181,7 +185,7 @@ impl StreamPump {
             return Ok(Event::Over(Over::Broken));
         }
         let interval = options.keep_alive_comment_ms;
-        if self.client.is_none() || interval == 0 {
+        if self.client.is_none() || interval == 0 || !self.errand.takes_comments() {
             return Err(silent_at);
         }
         let quiet_at = self.told_at + Duration::from_millis(interval);
@@ -328,23 +332,12 @@ impl StreamPump {
         if usage_source == UsageSource::Provider {
             self.errand.call.pricing.teach(self.worker.calibration(), &usage);
         }
-        // The client library takes a connection that closes early for the end of the stream.
-        let ended = self.reader.is_finished() || self.reader.final_usage().is_some();
-        let over = if over == Over::Finished && !ended {
-            Over::Broken
-        } else {
-            over
-        };
-        let complete = over == Over::Finished;
+        let over = over.of(&self.reader);
         if let Some(pass) = self.errand.pass.take() {
             over.tell(pass);
         }
         let ending = Ending {
-            outcome: if complete || over == Over::LimitReached {
-                Outcome::Completed
-            } else {
-                Outcome::Error
-            },
+            outcome: over.outcome(),
             http_status: self.answer.status().as_u16(),
             usage,
             usage_source,
@@ -358,6 +351,7 @@ impl StreamPump {
             (Over::Finished | Over::Broken | Over::Abandoned, _) => {}
         }
         let held = self.errand.call.held();
+        let tells_cost = self.errand.appends_cost && self.errand.takes_comments();
         let Self {
             worker,
             errand,
@@ -372,7 +366,7 @@ impl StreamPump {
         if written.durable().await.is_err() {
             tracing::error!("the journal was closed under a running stream");
         }
-        if errand.appends_cost {
+        if tells_cost {
             last.extend_from_slice(&cost_comment(costs));
         }
         if let Some(client) = client {

@@ -84,6 +84,14 @@ impl Dialect {
         }
     }
 
+    /// The content type of a stream.
+    pub const fn stream_type(self) -> &'static str {
+        match self {
+            Self::OpenAi | Self::Anthropic | Self::Google | Self::Responses => "text/event-stream; charset=utf-8",
+            Self::Bedrock => "application/vnd.amazon.eventstream",
+        }
+    }
+
     /// What is read of a frame of a stream: the data of a server-sent event, or a message of AWS's encoding as it stands.
     pub(in crate::gateway) fn data(self, frame: &Frame) -> Option<Cow<'_, [u8]>> {
         match self {

@@ -46,7 +46,9 @@ impl AwsKeys {
             Some((secret, session)) => (secret, Some(session.to_owned())),
             None => (rest, None),
         };
-        let is_sent = session.as_ref().is_none_or(|session: &String| session.bytes().all(|byte| byte.is_ascii_graphic()));
+        let is_sent = session
+            .as_ref()
+            .is_none_or(|session: &String| session.bytes().all(|byte| byte.is_ascii_graphic()));
         if !is_sent || id.is_empty() || secret.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return None;
         }

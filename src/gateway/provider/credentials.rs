@@ -51,6 +51,10 @@ impl Credentials {
         })
     }
 
+    fn len(&self) -> usize {
+        self.styles.first().map_or(0, |(_, credentials)| credentials.len())
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.styles
             .first()
@@ -64,7 +68,9 @@ impl Credentials {
 
     fn in_style(&self, style: CredentialStyle) -> Option<&[Credential]> {
         let known = self.styles.iter().find(|(known, _)| *known == style);
-        known.or(self.styles.first()).map(|(_, credentials)| credentials.as_slice())
+        known
+            .or(self.styles.first())
+            .map(|(_, credentials)| credentials.as_slice())
     }
 
     /// The credential whose turn it is, with its place where there are several.
@@ -101,7 +107,7 @@ pub struct CredentialCounts {
 impl Provider {
     pub fn credential_counts(&self, now: Now) -> CredentialCounts {
         CredentialCounts {
-            all: self.credentials.credentials.len(),
+            all: self.credentials.len(),
             cooling: self.credentials.rotation().cooling(now.monotonic_us),
         }
     }

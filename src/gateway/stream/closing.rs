@@ -9,8 +9,10 @@ use tokio::time::timeout;
 
 use super::super::Worker;
 use super::super::breaker::{Pass, Trouble};
+use super::super::dialect::StreamReader;
 use super::super::open_call::Costs;
 use super::super::upstream::{RawAnswer, UpstreamFailure};
+use crate::domain::request::Outcome;
 
 /// Why the stream is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +30,23 @@ pub(super) enum Over {
 }
 
 impl Over {
+    /// The client library takes a connection that closes early for the end of the stream.
+    pub(super) fn of(self, reader: &StreamReader) -> Self {
+        let ended = reader.is_finished() || reader.final_usage().is_some();
+        if self == Self::Finished && !ended {
+            Self::Broken
+        } else {
+            self
+        }
+    }
+
+    pub(super) fn outcome(self) -> Outcome {
+        match self {
+            Self::Finished | Self::LimitReached => Outcome::Completed,
+            Self::Broken | Self::Revoked | Self::Abandoned => Outcome::Error,
+        }
+    }
+
     /// Says how the provider did.
     pub(super) fn tell(self, pass: Pass) {
         match self {

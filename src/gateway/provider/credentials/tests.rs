@@ -82,7 +82,9 @@ fn a_second_try_has_another_credential_or_none() {
     let catalogue = catalogue(&[("OPENAI_API_KEYS", "sk-one,sk-two")]);
     let provider = catalogue.find("openai").unwrap();
     let (_, lease) = provider.lend(CredentialStyle::Bearer, || now(0));
-    let (second, other) = provider.lend_other(CredentialStyle::Bearer, &[lease.unwrap()], now(0)).unwrap();
+    let (second, other) = provider
+        .lend_other(CredentialStyle::Bearer, &[lease.unwrap()], now(0))
+        .unwrap();
     let Credential::Header((_, value)) = second else {
         panic!("openai takes a header");
     };
@@ -91,7 +93,11 @@ fn a_second_try_has_another_credential_or_none() {
     assert!(provider.lend_other(CredentialStyle::Bearer, &[], now(1)).is_some());
     assert!(
         provider
-            .lend_other(CredentialStyle::Bearer, &[provider.lend(CredentialStyle::Bearer, || now(1)).1.unwrap()], now(1))
+            .lend_other(
+                CredentialStyle::Bearer,
+                &[provider.lend(CredentialStyle::Bearer, || now(1)).1.unwrap()],
+                now(1)
+            )
             .is_none()
     );
 }
