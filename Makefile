@@ -17,9 +17,12 @@ build:
 # The whole suite: units, the real binary on a real Postgres, the official clients; then what calls providers, over TLS.
 test:
 	@scripts/install-needs.sh test
-	@if [ tests/clients/package-lock.json -nt tests/clients/node_modules/.package-lock.json ]; then \
-		cd tests/clients && npm ci --no-audit --no-fund; \
-	fi
+	@for directory in tests/clients tests/clients/tools; do \
+		installed=$$directory/node_modules/.package-lock.json; \
+		if [ ! -e $$installed ] || [ $$directory/package-lock.json -nt $$installed ]; then \
+			(cd $$directory && npm ci --no-audit --no-fund) || exit 1; \
+		fi; \
+	done
 	cargo test --release --workspace --no-fail-fast
 	CALDERA_TEST_TLS=1 cargo test --release --workspace --test suite -- gateway:: streams::
 
@@ -39,4 +42,4 @@ load-test:
 
 clean:
 	cargo clean
-	rm -rf tests/clients/node_modules
+	rm -rf tests/clients/node_modules tests/clients/tools/node_modules

@@ -67,6 +67,16 @@ fn vercels_ai_works_on_models_of_every_provider() {
 }
 
 #[test]
+fn claude_code_works_on_models_of_every_provider() {
+    run_on_every_provider("claude-code.mjs");
+}
+
+#[test]
+fn codex_works_on_models_of_every_provider() {
+    run_on_every_provider("codex.mjs");
+}
+
+#[test]
 fn langchain_works_on_models_of_every_provider() {
     run_on_every_provider("langchain.mjs");
 }
@@ -197,12 +207,17 @@ fn failed_parts(output: &str) -> String {
 /// Where the scripts are, once their packages are there.
 fn installed_clients() -> PathBuf {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
-    let is_there = |package: &str| directory.join("node_modules").join(package).exists();
-    assert!(
-        ["openai", "@google/genai", "ai", "@langchain/core"]
-            .into_iter()
-            .all(is_there),
-        "the official clients are not installed: `make test` does so, or `npm ci` in tests/clients"
-    );
+    for package in [
+        "openai",
+        "@google/genai",
+        "ai",
+        "@langchain/core",
+        "../tools/node_modules/@openai/codex",
+    ] {
+        assert!(
+            directory.join("node_modules").join(package).exists(),
+            "{package} is not installed: `make test` does so, or `npm ci` in tests/clients and in tests/clients/tools"
+        );
+    }
     directory
 }

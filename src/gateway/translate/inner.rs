@@ -81,6 +81,8 @@ pub enum Role {
     /// Tool results stand in the user's turns.
     User,
     Assistant,
+    /// Instructions behind the start of the conversation.
+    System,
 }
 
 /// A piece of a turn, with the mark that the cache may end behind it.
@@ -321,6 +323,21 @@ impl Request {
         }
     }
 
+    /// Makes instructions in the middle of the conversation a part of what the user says, for a dialect that has no place
+    /// for them there. They are marked as Anthropic's own tools mark them for models that know no such role.
+    pub fn tell_instructions_as_users(&mut self) {
+        if self.turns.iter().all(|turn| turn.role != Role::System) {
+            return;
+        }
+        self.leave_out(format!("{}.role", self.words.conversation));
+        for turn in std::mem::take(&mut self.turns) {
+            match turn.role {
+                Role::User | Role::Assistant => self.say(turn.role, turn.parts),
+                Role::System => self.say(Role::User, turn.parts.into_iter().map(Part::into_reminder).collect()),
+            }
+        }
+    }
+
     /// Notes a member that is left out, once.
     pub fn leave_out(&mut self, member: impl Into<String>) {
         note(&mut self.left_out, member.into());
@@ -328,6 +345,16 @@ impl Request {
 }
 
 impl Part {
+    fn into_reminder(self) -> Self {
+        match self.content {
+            Content::Text(text) => Self {
+                content: Content::Text(format!("<system-reminder>\n{text}\n</system-reminder>")),
+                cache: self.cache,
+            },
+            content => Self { content, ..self },
+        }
+    }
+
     pub fn of(content: Content) -> Self {
         Self { content, cache: None }
     }

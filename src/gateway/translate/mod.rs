@@ -113,6 +113,16 @@ struct Table {
     read_error: fn(&[u8]) -> Option<ProviderError>,
     reader: fn() -> Box<dyn ReadEvents>,
     writer: fn(WriterOptions) -> Box<dyn WriteEvents>,
+    /// Where instructions may stand.
+    instructions: Instructions,
+}
+
+/// Where a dialect has a place for instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Instructions {
+    /// Before the conversation only.
+    First,
+    Anywhere,
 }
 
 const fn table(speech: Speech) -> &'static Table {
@@ -139,6 +149,10 @@ pub fn streaming_request(pair: Pair, body: &[u8], target: &WriteTarget<'_>) -> R
 }
 
 fn written(pair: Pair, mut request: Request, target: &WriteTarget<'_>) -> Result<Translated, Untranslatable> {
+    match table(pair.provider).instructions {
+        Instructions::First => request.tell_instructions_as_users(),
+        Instructions::Anywhere => {}
+    }
     let mut warnings = Warnings(std::mem::take(&mut request.left_out));
     let body = (table(pair.provider).write_request)(&request, target, &mut warnings)?;
     Ok(Translated {

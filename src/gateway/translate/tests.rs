@@ -10,6 +10,8 @@ use crate::gateway::sse::{Frame, SseSplitter};
 
 mod anthropic_requests;
 mod anthropic_streams;
+mod coding_tools;
+
 mod junk;
 mod openai_requests;
 mod openai_streams;

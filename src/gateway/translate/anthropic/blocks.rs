@@ -46,7 +46,7 @@ pub(super) fn write_turns<'a>(request: &'a Request, warnings: &mut Warnings) -> 
             continue;
         }
         let role = match turn.role {
-            Role::User => "user",
+            Role::User | Role::System => "user",
             Role::Assistant => "assistant",
         };
         messages.push(Object::new().with("role", role).with("content", blocks).into());

@@ -28,10 +28,14 @@ pub(super) fn read_messages(members: &mut Members<'_>, request: &mut Request) ->
         let role = match message.required_text("role")?.as_str() {
             "user" => Role::User,
             "assistant" => Role::Assistant,
+            "system" => Role::System,
             role => return Err(message.refuse("role", format!("the role `{role}` has no counterpart here"))),
         };
         let parts = read_content(&mut message, "content", Place::Turn, request)?;
-        request.say(role, parts);
+        match role {
+            Role::System if request.turns.is_empty() => request.system.extend(parts),
+            Role::User | Role::Assistant | Role::System => request.say(role, parts),
+        }
         for name in message.names() {
             request.leave_out(format!("messages.{name}"));
         }
@@ -71,6 +75,10 @@ fn read_block(element: Element<'_>, place: Place, request: &mut Request) -> Resu
         },
         "tool_use" if place == Place::Turn => Content::ToolCall(read_call(&mut block)?),
         "tool_result" if place == Place::Turn => read_result(&mut block, request)?,
+        // All tools are told at once elsewhere: what a search for tools has found is there already.
+        "tool_reference" if place == Place::Result => {
+            Content::Text(format!("The tool {} is loaded.", block.required_text("tool_name")?))
+        }
         "thinking" => Content::Thinking(Thinking::Shown {
             text: block.required_text("thinking")?,
             signature: block.text("signature")?.filter(|signature| !signature.is_empty()),

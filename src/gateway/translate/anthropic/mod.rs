@@ -13,7 +13,7 @@ mod write_request;
 
 use serde::Deserialize;
 
-use super::{ProviderError, Table};
+use super::{Instructions, ProviderError, Table};
 
 pub(super) const TABLE: Table = Table {
     read_request: read_request::read_request,
@@ -23,6 +23,7 @@ pub(super) const TABLE: Table = Table {
     read_error,
     reader: || Box::new(stream::EventReader::new()),
     writer: |options| Box::new(stream::EventWriter::new(options)),
+    instructions: Instructions::First,
 };
 
 #[derive(Deserialize)]

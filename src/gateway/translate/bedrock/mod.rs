@@ -19,7 +19,7 @@ mod writer;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ProviderError, Table};
+use super::{Instructions, ProviderError, Table};
 use crate::gateway::dialect::ErrorDetail;
 
 pub use framing::{FramingError, MessageSplitter};
@@ -35,6 +35,7 @@ pub(super) static TABLE: Table = Table {
     read_error,
     reader: || Box::new(reader::EventReader::new()),
     writer: |_| Box::new(writer::EventWriter::new()),
+    instructions: Instructions::First,
 };
 
 /// The path of a call for a whole answer: `/model/{id}/converse`.

@@ -52,7 +52,7 @@ pub(super) fn write_messages<'a>(
             continue;
         }
         let role = match turn.role {
-            Role::User => "user",
+            Role::User | Role::System => "user",
             Role::Assistant => "assistant",
         };
         messages.push(Object::new().with("role", role).with("content", blocks).into());

@@ -20,7 +20,7 @@ mod writer;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ProviderError, Table};
+use super::{Instructions, ProviderError, Table};
 use crate::gateway::dialect::ErrorDetail;
 
 pub use usage::read_usage;
@@ -34,6 +34,7 @@ pub(super) static TABLE: Table = Table {
     read_error,
     reader: || Box::new(reader::EventReader::new()),
     writer: |options| Box::new(writer::EventWriter::new(options)),
+    instructions: Instructions::First,
 };
 
 /// The path of a call for a whole answer, behind the API's version: `models/gemini-2.5-flash:generateContent`.

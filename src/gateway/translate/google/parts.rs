@@ -47,7 +47,7 @@ pub(super) fn write_contents<'a>(
             continue;
         }
         let role = match turn.role {
-            Role::User => "user",
+            Role::User | Role::System => "user",
             Role::Assistant => "model",
         };
         contents.push(Object::new().with("role", role).with("parts", parts).into());

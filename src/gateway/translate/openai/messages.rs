@@ -34,12 +34,12 @@ pub(super) fn read_messages(members: &mut Members<'_>, request: &mut Request) ->
 }
 
 fn read_system(message: &mut Members<'_>, request: &mut Request) -> Result<(), Untranslatable> {
-    if !request.turns.is_empty() {
-        let text = "instructions behind the start of a conversation have no counterpart at this model's provider";
-        return Err(message.refuse("role", text));
-    }
     let parts = read_content(message, request)?;
-    request.system.extend(parts);
+    if request.turns.is_empty() {
+        request.system.extend(parts);
+    } else {
+        request.say(Role::System, parts);
+    }
     Ok(())
 }
 

@@ -15,7 +15,7 @@ mod write_stream;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{ProviderError, Table};
+use super::{Instructions, ProviderError, Table};
 
 pub(super) const TABLE: Table = Table {
     read_request: read_request::read_request,
@@ -25,6 +25,7 @@ pub(super) const TABLE: Table = Table {
     read_error,
     reader: || Box::new(read_stream::EventReader::new()),
     writer: |options| Box::new(write_stream::EventWriter::new(options)),
+    instructions: Instructions::Anywhere,
 };
 
 #[derive(Deserialize)]

@@ -20,6 +20,7 @@ pub(super) fn write_messages<'a>(
         match turn.role {
             Role::User => writer.user(&turn.parts)?,
             Role::Assistant => writer.assistant(&turn.parts)?,
+            Role::System => writer.system(&turn.parts)?,
         }
     }
     Ok(writer.messages)

@@ -60,10 +60,7 @@ fn read_message(item: &mut Members<'_>, request: &mut Request) -> Result<(), Unt
         "user" => request.say(Role::User, parts),
         "assistant" => request.say(Role::Assistant, parts),
         "system" | "developer" if request.turns.is_empty() => request.system.extend(parts),
-        "system" | "developer" => {
-            let text = "instructions behind the start of a conversation have no counterpart at this model's provider";
-            return Err(item.refuse("role", text));
-        }
+        "system" | "developer" => request.say(Role::System, parts),
         role => return Err(item.refuse("role", format!("the role `{role}` has no counterpart"))),
     }
     Ok(())

@@ -15,7 +15,7 @@ mod write_input;
 mod write_request;
 mod writer;
 
-use super::{Table, openai};
+use super::{Instructions, Table, openai};
 
 pub use usage::read_usage;
 pub(in crate::gateway) use usage::{WireUsage, write_usage};
@@ -28,6 +28,7 @@ pub(super) static TABLE: Table = Table {
     read_error: openai::TABLE.read_error,
     reader: || Box::new(reader::EventReader::new()),
     writer: |options| Box::new(writer::EventWriter::new(options)),
+    instructions: Instructions::Anywhere,
 };
 
 #[cfg(test)]

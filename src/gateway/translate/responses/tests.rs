@@ -117,6 +117,25 @@ fn what_openai_keeps_or_runs_is_refused_by_name() {
     assert!(warnings.is_empty(), "{warnings:?}");
 }
 
+#[test]
+fn what_only_openai_runs_is_left_out_beside_functions_and_refused_where_it_is_demanded() {
+    let find = json!({"type": "function", "name": "find"});
+    let foreign = [
+        json!({"type": "web_search", "external_web_access": true}),
+        json!({"type": "namespace", "name": "agents", "tools": [find]}),
+        json!({"type": "custom", "name": "apply_patch"}),
+        json!({"type": "local_shell"}),
+    ];
+    for tool in foreign {
+        let beside = json!({"tools": [tool, find], "tool_choice": "auto"});
+        let (written, warnings) = ON_ANTHROPIC.written(CLAUDE, &asked(&beside));
+        assert_eq!(written["tools"].as_array().map(Vec::len), Some(1), "{written}");
+        assert_eq!(warnings, [format!("tools.{}", tool["type"].as_str().unwrap())]);
+        let demanded = json!({"tools": [find, tool], "tool_choice": "required"});
+        assert_eq!(ON_ANTHROPIC.refused(CLAUDE, &asked(&demanded)), "tools.1.type");
+    }
+}
+
 fn claude_answer() -> Value {
     json!({"id": "msg_1", "type": "message", "role": "assistant", "model": CLAUDE, "content": [
             {"type": "thinking", "thinking": "Hm", "signature": "s="}, {"type": "redacted_thinking", "data": "enc"},

@@ -1,16 +1,25 @@
 //! Function tools of responses and the choice among them, read and written. All other kinds are run by OpenAI, or have
-//! arguments that are no JSON, and are refused.
+//! arguments that are no JSON: they are left out where functions stand beside them, and refused where a call is about
+//! them.
 
 use serde_json::value::RawValue;
 
 use crate::gateway::translate::inner::{Request, Tool, ToolChoice, Untranslatable};
 use crate::gateway::translate::json::{Json, Object};
-use crate::gateway::translate::members::{Element, Kind, Members, kind, string};
+use crate::gateway::translate::members::{Kind, Members, kind, string};
 
 pub(super) fn read_tools(members: &mut Members<'_>, request: &mut Request) -> Result<(), Untranslatable> {
+    let mut foreign = Vec::new();
     for element in members.list("tools")? {
-        let tool = read_tool(element, request)?;
-        request.tools.push(tool);
+        let mut tool = Members::read(element.raw, element.path)?;
+        let kind = tool.required_text("type")?;
+        if kind == "function" {
+            let tool = read_tool(tool, request)?;
+            request.tools.push(tool);
+        } else {
+            let text = format!("tools of type `{kind}` are known to one provider only");
+            foreign.push((kind, tool.refuse("type", text)));
+        }
     }
     let path = members.at("tool_choice");
     request.tool_choice = members
@@ -18,15 +27,23 @@ pub(super) fn read_tools(members: &mut Members<'_>, request: &mut Request) -> Re
         .map(|raw| read_tool_choice(raw, path))
         .transpose()?;
     request.parallel_tool_calls = members.flag("parallel_tool_calls")?;
+    leave_out_foreign(foreign, request)
+}
+
+/// Coding tools offer such kinds beside their functions in every call. One that is offered and never called changes no
+/// answer's meaning; but where nothing else is offered, or a call is demanded, the answer would be another.
+fn leave_out_foreign(foreign: Vec<(String, Untranslatable)>, request: &mut Request) -> Result<(), Untranslatable> {
+    let is_demanded = request.tools.is_empty() || request.tool_choice == Some(ToolChoice::Required);
+    for (kind, refusal) in foreign {
+        if is_demanded {
+            return Err(refusal);
+        }
+        request.leave_out(format!("tools.{kind}"));
+    }
     Ok(())
 }
 
-fn read_tool(element: Element<'_>, request: &mut Request) -> Result<Tool, Untranslatable> {
-    let mut members = Members::read(element.raw, element.path)?;
-    let kind = members.required_text("type")?;
-    if kind != "function" {
-        return Err(members.refuse("type", format!("tools of type `{kind}` are known to one provider only")));
-    }
+fn read_tool(mut members: Members<'_>, request: &mut Request) -> Result<Tool, Untranslatable> {
     let tool = Tool {
         name: members.required_text("name")?,
         description: members.text("description")?,

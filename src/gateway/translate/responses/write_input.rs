@@ -38,6 +38,7 @@ impl<'a> Writer<'a, '_> {
         let role = match turn.role {
             Role::User => "user",
             Role::Assistant => "assistant",
+            Role::System => "developer",
         };
         let mut said = Vec::new();
         for part in &turn.parts {

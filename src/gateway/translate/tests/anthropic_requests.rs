@@ -227,7 +227,7 @@ fn what_gpt_cannot_express_is_refused_by_its_name() {
         ),
         (json!({"tool_choice": {"type": "some"}}), "tool_choice.type"),
         (
-            json!({"messages": [{"role": "system", "content": "a"}]}),
+            json!({"messages": [{"role": "narrator", "content": "a"}]}),
             "messages.0.role",
         ),
         (

@@ -194,10 +194,6 @@ fn what_claude_cannot_express_is_refused_by_its_name() {
         (json!({"tool_choice": {"type": "allowed_tools"}}), "tool_choice.type"),
         (json!({"tool_choice": "any"}), "tool_choice"),
         (
-            json!({"messages": [{"role": "user", "content": "a"}, {"role": "system", "content": "b"}]}),
-            "messages.1.role",
-        ),
-        (
             json!({"messages": [{"role": "narrator", "content": "a"}]}),
             "messages.0.role",
         ),
