@@ -251,7 +251,7 @@ fn open(worker: &Worker, incoming: &Incoming<'_>, admitted: Admitted<'_>) -> Res
             admission: hold.map_or_else(|| admission_at(now), |hold| hold.admission),
             admitted_at_ms: granted.map_or(now.wall_ms, |granted| granted.admitted_at_ms),
             hold: hold.map_or(Money::ZERO, |hold| hold.amount),
-            price_version: worker.prices().version(),
+            price_version: price_version(worker, &quote.pricing),
             provider_key_type: target.owner.key_type(),
             streaming: shape.is_some_and(|shape| shape.stream),
             simulated: target.provider.simulated,
@@ -264,6 +264,12 @@ fn open(worker: &Worker, incoming: &Incoming<'_>, admitted: Admitted<'_>) -> Res
         })
         .map_err(|_| Refusal::Backlog)?;
     Ok(worker.open_call(incoming.id, caller, quote.pricing.clone()))
+}
+
+/// The book that the call is priced by; a reload on the way changes nothing of it.
+fn price_version(worker: &Worker, pricing: &Pricing) -> u32 {
+    let own = pricing.price.as_ref().and_then(|price| price.book_version);
+    own.unwrap_or_else(|| worker.prices().version())
 }
 
 /// The address that clients know, wherever the operator has the call go.

@@ -2,9 +2,11 @@
 //! client and provider speak different dialects the body is translated first, so that everything after it reads the
 //! bytes that will be sent. It fails closed: what cannot be read, placed or translated is refused by name.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use crate::domain::price::HiddenOutput;
+use crate::domain::price::{HiddenOutput, ModelPrice};
 
 use super::dialect::{BodyError, CallShape, Changes, Dialect, OutputCapField, inspect, rewrite};
 use super::provider::{CredentialOwner, EndpointKind, ResolveError, Target, Wanted};
@@ -77,11 +79,24 @@ impl Translation {
 
 /// Reads what the call asks for, finds out where it goes, and translates it where it must be.
 pub(super) fn prepare(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepared, Refusal> {
-    match &incoming.route {
+    let mut prepared = match &incoming.route {
         Route::Model => by_model(worker, incoming),
         Route::Url(url) => by_url(worker, incoming, url),
         Route::Rewrite(url) => by_rewrite(worker, incoming, url),
-    }
+    }?;
+    let target = &mut prepared.target;
+    target.price = price_now(worker, target.endpoint, target.price.take());
+    Ok(prepared)
+}
+
+/// The price at this instant, which the call keeps. Where tokens are billed, a price of other units is none.
+fn price_now(worker: &Worker, endpoint: EndpointKind, price: Option<Arc<ModelPrice>>) -> Option<Arc<ModelPrice>> {
+    let by_tokens = matches!(
+        endpoint,
+        EndpointKind::Chat | EndpointKind::Completions | EndpointKind::Embeddings
+    );
+    let price = price.filter(|price| price.prices_tokens || !by_tokens)?;
+    Some(price.at(worker.clock().wall_ms()))
 }
 
 fn by_model(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepared, Refusal> {

@@ -1,40 +1,55 @@
-//! The price book: every model of the price file that is priced per token, found by the provider tags and key prefixes
-//! of a catalogue row. It is read once and never changes; another file is another book with another version.
+//! The price book: every model that the price file and the operator's own file price, found by the provider tags and key
+//! prefixes of a catalogue row. It is read once and never changes; other files are another book with another version.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::ModelPrice;
-use super::import::{Import, PriceError};
+use super::import::{Import, PriceError, Source};
+use super::variants::{self, Variants};
 
-/// All prices of one price file.
+/// All prices of one price file, and of the operator's own.
 #[derive(Debug, Default)]
 pub struct PriceBook {
     prices: HashMap<Arc<str>, Arc<ModelPrice>>,
+    pub(super) variants: Variants,
+    /// Models whose entries say that a leap of their price is meant.
+    pub(super) accepted: HashSet<Arc<str>>,
     version: u32,
 }
 
 impl PriceBook {
     /// Reads a price file; the warnings name prices that had to be rounded and models that stand there twice.
     pub fn parse(text: &str) -> Result<(Self, Vec<String>), PriceError> {
-        let mut import = Import::default();
-        let models = import.read(text)?;
-        let mut prices = HashMap::with_capacity(models.len());
-        for model in models {
-            let replaced = prices.insert(model.id.clone(), Arc::new(model));
-            if let Some(replaced) = replaced {
-                import
-                    .warnings
-                    .push(format!("{} stands there twice; the later entry counts", replaced.id));
+        Self::merge(text, None)
+    }
+
+    /// Reads a price file and the operator's own, whose entries replace those of the same name or are added.
+    pub fn merge(base: &str, own: Option<&str>) -> Result<(Self, Vec<String>), PriceError> {
+        let mut version = crc32fast::Hasher::new();
+        version.update(base.as_bytes());
+        version.update(own.unwrap_or_default().as_bytes());
+        let version = version.finalize();
+        let mut import = Import::new(version);
+        let mut prices = HashMap::new();
+        for model in import.read(base, Source::Base)? {
+            if let Some(replaced) = prices.insert(model.id.clone(), Arc::new(model)) {
+                let warning = format!("{} stands there twice; the later entry counts", replaced.id);
+                import.warnings.push(warning);
             }
         }
-        Ok((
-            Self {
-                prices,
-                version: crc32fast::hash(text.as_bytes()),
-            },
-            import.warnings,
-        ))
+        if let Some(own) = own {
+            for model in import.read(own, Source::Operator)? {
+                prices.insert(model.id.clone(), Arc::new(model));
+            }
+        }
+        let book = Self {
+            variants: variants::collect(prices.values()),
+            prices,
+            accepted: import.accepted,
+            version,
+        };
+        Ok((book, import.warnings))
     }
 
     /// The price of a provider's model: under one of the prefixes, or bare, and marked with one of the tags.
@@ -52,7 +67,12 @@ impl PriceBook {
         })
     }
 
-    /// The version of the file: the CRC32 of its text.
+    /// The price under exactly this key of the file.
+    pub fn get(&self, id: &str) -> Option<&Arc<ModelPrice>> {
+        self.prices.get(id)
+    }
+
+    /// The version of the files: the CRC32 of their texts, one after the other.
     pub fn version(&self) -> u32 {
         self.version
     }

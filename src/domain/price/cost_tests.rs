@@ -9,11 +9,12 @@ use crate::domain::price::PriceBook;
 const USAGES: usize = 1_000_000;
 const BATCH: usize = 1_000;
 const KEYS: u64 = 64;
-const TIERS: [ServiceTier; 4] = [
+const TIERS: [ServiceTier; 5] = [
     ServiceTier::Standard,
     ServiceTier::Flex,
     ServiceTier::Priority,
     ServiceTier::Ultrafast,
+    ServiceTier::Batch,
 ];
 
 struct Random(u64);
@@ -43,44 +44,80 @@ impl Random {
             audio_input_tokens: self.count(100_000),
             audio_output_tokens: self.count(100_000),
             web_searches: self.count(20),
-            ..Usage::default()
+            image_input_tokens: self.count(100_000),
+            image_output_tokens: self.count(100_000),
+            audio_cache_read_tokens: self.count(100_000),
+            images: self.count(20),
+            characters: self.count(100_000),
+            audio_ms: self.count(20_000_000),
+            output_audio_ms: self.count(20_000_000),
+            pages: self.count(2_000),
+            queries: self.count(2_000),
         }
     }
 }
 
-/// The units of a usage beside their rates, written out.
-fn parts(price: &ModelPrice, usage: &Usage, tier: ServiceTier) -> [(u64, i64); 8] {
+/// The units of a usage beside their rates, written out; sound by the second, in thousandths.
+fn parts(price: &ModelPrice, usage: &Usage, tier: ServiceTier) -> [(u64, i128); 17] {
     let rates = price.rates_for(tier, usage.total_input());
     let audio_input = usage.audio_input_tokens.min(usage.input_tokens);
+    let image_input = usage.image_input_tokens.min(usage.input_tokens - audio_input);
+    let audio_read = usage.audio_cache_read_tokens.min(usage.cache_read_tokens);
     let hidden = usage.reasoning_tokens.min(usage.output_tokens);
     let audio_output = usage.audio_output_tokens.min(usage.output_tokens - hidden);
+    let image_output = usage
+        .image_output_tokens
+        .min(usage.output_tokens - hidden - audio_output);
+    let said = |tokens: u64, rate: i64| tokens > 0 && rate > 0;
+    let unless = |said: bool, units| if said { 0 } else { units };
+    let text = said(usage.input_tokens, rates.input);
+    let made = said(usage.output_tokens, rates.output) || said(usage.output_tokens, rates.image_output);
+    let heard = said(usage.audio_input_tokens, rates.audio_input);
+    let spoken = said(usage.output_tokens, rates.audio_output);
+    let plain_input = usage.input_tokens - audio_input - image_input;
+    let plain_output = usage.output_tokens - hidden - audio_output - image_output;
+    let whole = |rate: i64| i128::from(rate) * 1_000;
     [
-        (usage.input_tokens - audio_input, rates.input),
-        (audio_input, rates.audio_input),
-        (usage.cache_read_tokens, rates.cache_read),
-        (usage.cache_write_tokens, rates.cache_write),
-        (usage.cache_write_1h_tokens, rates.cache_write_1h),
-        (usage.output_tokens - hidden - audio_output, rates.output),
-        (hidden, rates.reasoning),
-        (audio_output, rates.audio_output),
+        (plain_input, whole(rates.input)),
+        (audio_input, whole(rates.audio_input)),
+        (image_input, whole(rates.image_input)),
+        (usage.cache_read_tokens - audio_read, whole(rates.cache_read)),
+        (audio_read, whole(rates.audio_cache_read)),
+        (usage.cache_write_tokens, whole(rates.cache_write)),
+        (usage.cache_write_1h_tokens, whole(rates.cache_write_1h)),
+        (plain_output, whole(rates.output)),
+        (hidden, whole(rates.reasoning)),
+        (audio_output, whole(rates.audio_output)),
+        (image_output, whole(rates.image_output)),
+        (unless(made, usage.images), whole(rates.image)),
+        (unless(text, usage.characters), whole(rates.character)),
+        (unless(heard, usage.audio_ms), rates.second.into()),
+        (unless(spoken, usage.output_audio_ms), rates.output_second.into()),
+        (unless(text, usage.pages), whole(rates.page)),
+        (usage.queries, whole(rates.query)),
     ]
 }
 
-/// The same cost by another way: each part cut in two at random, begun anywhere, in millionths of a nano-dollar.
+/// The same cost by another way: each part cut in two at random, begun anywhere, in thousand-millionths of a
+/// nano-dollar.
 fn written_out(price: &ModelPrice, usage: &Usage, tier: ServiceTier, random: &mut Random) -> i64 {
+    const FINE: i128 = UNITS * 1_000;
     let parts = parts(price, usage, tier);
     let first = random.next() as usize % parts.len();
-    let fees = i128::from(price.request_fee.nanos())
-        + i128::from(usage.web_searches) * i128::from(price.web_search_fee.nanos());
-    let mut millionths = fees * UNITS;
+    let searches = match price.web_search_unit {
+        WebSearchUnit::Search => usage.web_searches,
+        WebSearchUnit::Call => u64::from(usage.web_searches > 0),
+    };
+    let fees = i128::from(price.request_fee.nanos()) + i128::from(searches) * i128::from(price.web_search_fee.nanos());
+    let mut sum = fees * FINE;
     for (units, rate) in parts[first..].iter().chain(&parts[..first]) {
         let cut = random.next() % (units + 1);
-        millionths += i128::from(cut) * i128::from(*rate);
-        millionths += i128::from(units - cut) * i128::from(*rate);
+        sum += i128::from(cut) * rate;
+        sum += i128::from(units - cut) * rate;
     }
     // Half up, by looking at the rest instead of adding a half.
-    let up = i128::from(millionths % UNITS * 2 >= UNITS);
-    i64::try_from(millionths / UNITS + up).unwrap()
+    let up = i128::from(sum % FINE * 2 >= FINE);
+    i64::try_from(sum / FINE + up).unwrap()
 }
 
 #[test]

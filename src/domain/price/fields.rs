@@ -2,15 +2,20 @@
 //! through a float; nothing here knows what a field means.
 
 use serde::Deserialize;
+use serde::de::Error as _;
 use serde_json::value::RawValue;
 
-/// The file's models with their fields, both in the file's order.
-pub(super) struct Entries<'a>(pub(super) Vec<(String, Fields<'a>)>);
+/// The file's models in the file's order, each with the text of its fields.
+pub(super) struct Entries<'a>(pub(super) Vec<(String, &'a RawValue)>);
 
 /// The fields of one object, values as text.
 pub(super) struct Fields<'a>(pub(super) Vec<(String, &'a RawValue)>);
 
 impl Fields<'_> {
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0
             .iter()
@@ -39,8 +44,11 @@ impl<'de, V: Deserialize<'de>> serde::de::Visitor<'de> for Pairs<V> {
 
     fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut pairs = Vec::with_capacity(map.size_hint().unwrap_or(16));
-        while let Some(pair) = map.next_entry()? {
-            pairs.push(pair);
+        while let Some(name) = map.next_key::<String>()? {
+            let value = map
+                .next_value()
+                .map_err(|error| A::Error::custom(format_args!("after {name}: {error}")))?;
+            pairs.push((name, value));
         }
         Ok(pairs)
     }

@@ -1,14 +1,18 @@
-//! Reads the price file: one JSON object from model to fields, with LiteLLM's field names. A price is read from the
+//! Reads price files: one JSON object from model to fields, with LiteLLM's field names. A price is read from the
 //! number's text, so that no float stands between the file and the bill; what is finer than a nano-dollar per million
-//! units is rounded half up and reported. A file that cannot be read is refused whole: no price is better than a
-//! wrong one.
+//! units is rounded half up and reported. A file that cannot be read is refused whole, because no price is better than
+//! a wrong one; of the operator's own file so is a field that the shipped one does not know, which is a typing error.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::decimal::scale;
+use super::draft::Draft;
 use super::fields::{Entries, Fields};
-use super::{HiddenOutput, Mode, ModelPrice, Rates, ServiceTier, TierRates};
+use super::off_peak::{OffPeak, windows};
+use super::slot::{Part, Slot};
+use super::variants::pixels;
+use super::{HiddenOutput, Mode, ModelPrice, ServiceTier, WebSearchUnit};
 use crate::domain::money::Money;
 
 /// Why a price file is refused.
@@ -22,6 +26,8 @@ pub enum PriceError {
         field: String,
         value: String,
     },
+    #[error("the price file's entry of {model} {why}")]
+    BadEntry { model: String, why: String },
 }
 
 /// Decimal places between dollars per unit and nano-dollars per 1,000,000 units.
@@ -29,118 +35,191 @@ const RATE_PLACES: i32 = 15;
 /// Decimal places between dollars and nano-dollars.
 const FEE_PLACES: i32 = 9;
 
-/// The part of a usage that a rate is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Part {
-    Input,
-    Output,
-    CacheRead,
-    CacheWrite,
-    LongCacheWrite,
-    Reasoning,
-    AudioInput,
-    AudioOutput,
-}
+/// The operator's word in an entry whose price is far off the one before.
+const ACCEPT: &str = "caldera_accept";
 
-/// The names that start a rate's field, longest first where one is the start of another.
-const PARTS: [(&str, Part); 9] = [
-    ("cache_creation_input_token_cost_above_12hr", Part::LongCacheWrite),
-    ("cache_creation_input_token_cost_above_1hr", Part::LongCacheWrite),
-    ("cache_creation_input_token_cost", Part::CacheWrite),
-    ("cache_read_input_token_cost", Part::CacheRead),
-    ("output_cost_per_reasoning_token", Part::Reasoning),
-    ("output_cost_per_audio_token", Part::AudioOutput),
-    ("output_cost_per_token", Part::Output),
-    ("input_cost_per_audio_token", Part::AudioInput),
-    ("input_cost_per_token", Part::Input),
-];
-
-/// Which rate a field sets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Slot {
-    part: Part,
-    tier: ServiceTier,
-    /// Zero for the plain rate.
-    above_tokens: u64,
-}
-
-/// What was read of one model, before the gaps are filled.
-#[derive(Default)]
-struct Draft {
-    rates: Vec<(Slot, i64)>,
-    request_fee: i64,
-    web_search_fee: i64,
+/// Whose file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// Its fields that are no prices of ours are ignored.
+    Base,
+    /// Read after the other; nothing in it is ignored.
+    Operator,
 }
 
 /// The reader; keeps the provider tags so that each exists once in memory.
 #[derive(Default)]
 pub(super) struct Import {
+    /// Of the book that is read.
+    version: u32,
     tags: HashMap<String, Arc<str>>,
+    /// The names of fields that the base file has.
+    known: HashSet<String>,
+    /// Models whose entries say that a leap of the price is meant.
+    pub(super) accepted: HashSet<Arc<str>>,
     pub(super) warnings: Vec<String>,
 }
 
 impl Import {
-    /// Every model that has a price per token, in the file's order.
-    pub(super) fn read(&mut self, text: &str) -> Result<Vec<ModelPrice>, PriceError> {
+    pub(super) fn new(version: u32) -> Self {
+        Self {
+            version,
+            ..Self::default()
+        }
+    }
+
+    /// Every model that has a price, in the file's order.
+    pub(super) fn read(&mut self, text: &str, source: Source) -> Result<Vec<ModelPrice>, PriceError> {
         let entries: Entries<'_> =
             serde_json::from_str(text).map_err(|error| PriceError::Unreadable(error.to_string()))?;
         let mut prices = Vec::with_capacity(entries.0.len());
+        let mut seen = HashSet::new();
         for (model, fields) in entries.0 {
-            prices.extend(self.read_model(&model, &fields)?);
+            if source == Source::Operator && !seen.insert(model.clone()) {
+                return Err(bad(&model, "is there twice"));
+            }
+            let fields: Fields<'_> =
+                serde_json::from_str(fields.get()).map_err(|_| bad(&model, "is not an object of fields"))?;
+            match source {
+                Source::Base => self.known.extend(fields.names().map(str::to_owned)),
+                Source::Operator => self.check(&model, &fields)?,
+            }
+            let price = self.read_model(&model, &fields)?;
+            if price.is_none() && source == Source::Operator {
+                return Err(bad(&model, "has no price that a model of its mode is billed by"));
+            }
+            prices.extend(price);
         }
         Ok(prices)
     }
 
+    /// Refuses what would be ignored.
+    fn check(&self, model: &str, fields: &Fields<'_>) -> Result<(), PriceError> {
+        let mut seen = HashSet::new();
+        for name in fields.names() {
+            if !seen.insert(name) {
+                return Err(bad(model, &format!("has the field {name} twice")));
+            }
+            if name != ACCEPT && Slot::of(name).is_none() && !self.known.contains(name) {
+                return Err(bad(model, &format!("has the unknown field {name}")));
+            }
+        }
+        for name in ["max_input_tokens", "max_output_tokens"] {
+            if fields.get(name).is_some() && fields.count(name).is_none() {
+                return Err(bad(model, &format!("has a {name} that is no count")));
+            }
+        }
+        match fields.text("litellm_provider") {
+            None | Some("") => Err(bad(model, "has no litellm_provider, so no provider would have it")),
+            Some(_) => Ok(()),
+        }
+    }
+
     fn read_model(&mut self, model: &str, fields: &Fields<'_>) -> Result<Option<ModelPrice>, PriceError> {
         let draft = self.read_draft(model, fields)?;
-        let Some(standard) = draft.tier(ServiceTier::Standard) else {
+        match fields.get(ACCEPT) {
+            None | Some("false") => {}
+            Some("true") => {
+                self.accepted.insert(model.into());
+            }
+            Some(_) => return Err(bad(model, "has a caldera_accept that is neither true nor false")),
+        }
+        if !draft.is_price() {
             return Ok(None);
-        };
-        let special = |tier| draft.prices(tier).then(|| draft.tier(tier)).flatten().map(Box::new);
+        }
+        let mut price = self.price(model, fields, &draft);
+        if let Some(text) = fields.get("off_peak_pricing") {
+            price.off_peak = Some(Arc::new(self.read_off_peak(&price, (text, draft), fields)?));
+        }
+        Ok(Some(price))
+    }
+
+    fn price(&mut self, model: &str, fields: &Fields<'_>, draft: &Draft) -> ModelPrice {
+        let special = |tier| draft.prices(tier).then(|| Box::new(draft.tier(tier)));
         let tag = fields.text("litellm_provider").unwrap_or_default();
-        Ok(Some(ModelPrice {
+        ModelPrice {
             id: model.into(),
             provider_tag: self.tags.entry(tag.to_owned()).or_insert_with(|| tag.into()).clone(),
-            mode: mode(fields.text("mode").unwrap_or_default()),
+            mode: draft.mode,
+            prices_tokens: draft.prices_tokens(),
             max_input_tokens: fields.count("max_input_tokens"),
             max_output_tokens: fields.count("max_output_tokens"),
             hidden_output: hidden_output(fields),
             flex: special(ServiceTier::Flex),
             priority: special(ServiceTier::Priority),
             ultrafast: special(ServiceTier::Ultrafast),
-            standard,
+            batch: special(ServiceTier::Batch),
+            standard: draft.tier(ServiceTier::Standard),
             request_fee: Money::from_nanos(draft.request_fee),
             web_search_fee: Money::from_nanos(draft.web_search_fee),
-        }))
+            web_search_unit: draft.web_search_unit,
+            book_version: Some(self.version),
+            off_peak: None,
+        }
+    }
+
+    /// The same model with what its off-peak prices say instead.
+    fn read_off_peak(
+        &mut self,
+        peak: &ModelPrice,
+        (text, mut draft): (&str, Draft),
+        fields: &Fields<'_>,
+    ) -> Result<OffPeak, PriceError> {
+        let unclear = || bad(&peak.id, "has an off_peak_pricing that is not understood");
+        let own: Fields<'_> = serde_json::from_str(text).map_err(|_| unclear())?;
+        let windows = own.get("windows").and_then(windows).ok_or_else(unclear)?;
+        let mut rates = Vec::new();
+        for (name, value) in own.0.iter().filter(|(name, _)| name != "windows") {
+            let slot = Slot::of(name).ok_or_else(unclear)?;
+            rates.push((slot, self.amount((&peak.id, name, value.get()), RATE_PLACES)?));
+        }
+        rates.append(&mut draft.rates);
+        draft.rates = rates;
+        let price = Arc::new(self.price(&peak.id, fields, &draft));
+        Ok(OffPeak { windows, price })
     }
 
     fn read_draft(&mut self, model: &str, fields: &Fields<'_>) -> Result<Draft, PriceError> {
-        let mut draft = Draft::default();
+        let mut draft = Draft::new(mode(fields.text("mode").unwrap_or_default()));
         for (name, value) in &fields.0 {
+            let written = (model, name.as_str(), value.get());
             if let Some(slot) = Slot::of(name) {
-                draft
-                    .rates
-                    .push((slot, self.amount(model, name, value.get(), RATE_PLACES)?));
+                draft.rates.extend(self.read_rate(slot, written)?);
             } else if name == "input_cost_per_request" {
-                draft.request_fee = self.amount(model, name, value.get(), FEE_PLACES)?;
+                draft.request_fee = self.amount(written, FEE_PLACES)?;
             } else if name == "search_context_cost_per_query" {
-                draft.web_search_fee = self.dearest_search(model, name, value.get())?;
+                draft.web_search_fee = self.dearest_search(written)?;
             }
         }
+        draft.web_search_unit = web_search_unit(fields);
         Ok(draft)
     }
 
-    fn dearest_search(&mut self, model: &str, name: &str, value: &str) -> Result<i64, PriceError> {
+    /// A price by the pixel is one by the image where the model's key names the image's size, and none elsewhere.
+    fn read_rate(&mut self, slot: Slot, written: Written<'_>) -> Result<Option<(Slot, i64)>, PriceError> {
+        let rate = self.amount(written, RATE_PLACES)?;
+        if !matches!(slot.part, Part::InputPixels | Part::OutputPixels) {
+            return Ok(Some((slot, rate)));
+        }
+        let (model, field, value) = written;
+        let Some(pixels) = pixels(model) else { return Ok(None) };
+        let all = rate
+            .checked_mul(pixels)
+            .ok_or_else(|| not_a_price(model, field, value))?;
+        Ok(Some((slot, all)))
+    }
+
+    fn dearest_search(&mut self, (model, name, value): Written<'_>) -> Result<i64, PriceError> {
         let sizes: Fields<'_> = serde_json::from_str(value).map_err(|_| not_a_price(model, name, value))?;
         let mut dearest = 0;
         for (_, fee) in &sizes.0 {
-            dearest = dearest.max(self.amount(model, name, fee.get(), FEE_PLACES)?);
+            dearest = dearest.max(self.amount((model, name, fee.get()), FEE_PLACES)?);
         }
         Ok(dearest)
     }
 
     /// A decimal text times ten to the power of `places`, as an integer; rounds half up with a warning.
-    fn amount(&mut self, model: &str, name: &str, text: &str, places: i32) -> Result<i64, PriceError> {
+    fn amount(&mut self, (model, name, text): Written<'_>, places: i32) -> Result<i64, PriceError> {
         let scaled = scale(text, places).ok_or_else(|| not_a_price(model, name, text))?;
         if !scaled.exact {
             let unit = if places == RATE_PLACES {
@@ -158,91 +237,8 @@ impl Import {
     }
 }
 
-impl Draft {
-    fn prices(&self, tier: ServiceTier) -> bool {
-        self.rates.iter().any(|(slot, _)| slot.tier == tier)
-    }
-
-    fn rate(&self, part: Part, tier: ServiceTier, above_tokens: u64) -> Option<i64> {
-        let wanted = Slot {
-            part,
-            tier,
-            above_tokens,
-        };
-        self.rates
-            .iter()
-            .find(|(slot, _)| *slot == wanted)
-            .map(|(_, rate)| *rate)
-    }
-
-    /// The rates of a tier; `None` when the file gives no input price.
-    fn tier(&self, tier: ServiceTier) -> Option<TierRates> {
-        let standard = ServiceTier::Standard;
-        let plain = |part| self.rate(part, tier, 0).or_else(|| self.rate(part, standard, 0));
-        let base = fill(plain)?;
-        let mut thresholds: Vec<u64> = self.rates.iter().map(|(slot, _)| slot.above_tokens).collect();
-        thresholds.retain(|above| *above > 0);
-        thresholds.sort_unstable();
-        thresholds.dedup();
-        // Where a tier has no long rate of its own, the dearer of its plain rate and the standard long rate applies.
-        let long = |part, above| {
-            let own = self.rate(part, tier, above);
-            own.or_else(|| self.rate(part, standard, above).max(plain(part)))
-        };
-        let filled = thresholds
-            .into_iter()
-            .filter_map(|above| Some((above, fill(|part| long(part, above))?)));
-        Some(TierRates {
-            base,
-            long_context: filled.collect(),
-        })
-    }
-}
-
-/// The rates that a lookup gives, with what it is silent about filled in.
-fn fill(rate: impl Fn(Part) -> Option<i64>) -> Option<Rates> {
-    let input = rate(Part::Input)?;
-    let output = rate(Part::Output).unwrap_or(0);
-    let cache_write = rate(Part::CacheWrite).unwrap_or(input);
-    Some(Rates {
-        input,
-        output,
-        cache_read: rate(Part::CacheRead).unwrap_or(input),
-        cache_write,
-        cache_write_1h: rate(Part::LongCacheWrite).unwrap_or(cache_write),
-        reasoning: rate(Part::Reasoning).unwrap_or(output),
-        audio_input: rate(Part::AudioInput).unwrap_or(input),
-        audio_output: rate(Part::AudioOutput).unwrap_or(output),
-    })
-}
-
-impl Slot {
-    /// The rate that a field's name sets, or `None` for fields that are no rate of ours.
-    fn of(name: &str) -> Option<Self> {
-        let (part, rest) = PARTS
-            .iter()
-            .find_map(|(start, part)| Some((*part, name.strip_prefix(start)?)))?;
-        let (above_tokens, rest) = match rest.strip_prefix("_above_") {
-            Some(rest) => {
-                let (thousands, rest) = rest.split_once("k_tokens")?;
-                (thousands.parse::<u64>().ok()?.checked_mul(1000)?, rest)
-            }
-            None => (0, rest),
-        };
-        let tier = match rest {
-            "" => ServiceTier::Standard,
-            "_flex" => ServiceTier::Flex,
-            "_priority" => ServiceTier::Priority,
-            "_ultrafast" => ServiceTier::Ultrafast,
-            _ => return None,
-        };
-        Some(Self {
-            part,
-            tier,
-            above_tokens,
-        })
-    }
-}
+/// Of which model, in which field, what.
+type Written<'a> = (&'a str, &'a str, &'a str);
 
 fn hidden_output(fields: &Fields<'_>) -> HiddenOutput {
     let says = |name: &str| fields.get(name) == Some("true");
@@ -255,12 +251,26 @@ fn hidden_output(fields: &Fields<'_>) -> HiddenOutput {
     }
 }
 
+/// Google bills a grounded call once, but for the models whose entries say that each query counts.
+fn web_search_unit(fields: &Fields<'_>) -> WebSearchUnit {
+    let tag = fields.text("litellm_provider").unwrap_or_default();
+    let google = matches!(tag, "gemini" | "vertex_ai" | "vertex_ai-language-models");
+    match (google, fields.text("web_search_billing_unit")) {
+        (true, None) => WebSearchUnit::Call,
+        (true, Some(_)) | (false, _) => WebSearchUnit::Search,
+    }
+}
+
 fn mode(text: &str) -> Mode {
     match text {
         "chat" => Mode::Chat,
         "completion" => Mode::Completion,
         "responses" => Mode::Responses,
         "embedding" => Mode::Embedding,
+        "image_generation" | "image_edit" => Mode::Image,
+        "audio_speech" => Mode::Speech,
+        "audio_transcription" => Mode::Transcription,
+        "rerank" => Mode::Rerank,
         _ => Mode::Other,
     }
 }
@@ -273,40 +283,9 @@ fn not_a_price(model: &str, field: &str, value: &str) -> PriceError {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tells_the_slots_apart_by_name() {
-        let slot = |part, tier, above_tokens| {
-            Some(Slot {
-                part,
-                tier,
-                above_tokens,
-            })
-        };
-        let table = [
-            ("input_cost_per_token", slot(Part::Input, ServiceTier::Standard, 0)),
-            ("output_cost_per_token_flex", slot(Part::Output, ServiceTier::Flex, 0)),
-            (
-                "cache_creation_input_token_cost_above_1hr",
-                slot(Part::LongCacheWrite, ServiceTier::Standard, 0),
-            ),
-            (
-                "cache_creation_input_token_cost_above_1hr_above_200k_tokens",
-                slot(Part::LongCacheWrite, ServiceTier::Standard, 200_000),
-            ),
-            (
-                "cache_read_input_token_cost_above_272k_tokens_priority",
-                slot(Part::CacheRead, ServiceTier::Priority, 272_000),
-            ),
-            ("input_cost_per_token_batches", None),
-            ("input_cost_per_token_cache_hit", None),
-            ("input_cost_per_image", None),
-        ];
-        for (name, expected) in table {
-            assert_eq!(Slot::of(name), expected, "{name}");
-        }
+fn bad(model: &str, why: &str) -> PriceError {
+    PriceError::BadEntry {
+        model: model.to_owned(),
+        why: why.to_owned(),
     }
 }

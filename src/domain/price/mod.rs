@@ -6,12 +6,25 @@
 mod book;
 mod cost;
 mod decimal;
+mod draft;
 mod fields;
 mod import;
+mod leap;
+mod off_peak;
+mod rates;
+mod slot;
+mod variants;
+
+#[cfg(test)]
+mod independent_tests;
 
 pub use book::PriceBook;
 pub use cost::{Bound, PriceOverflow};
 pub use import::PriceError;
+pub use leap::Leap;
+pub use off_peak::OffPeak;
+pub use rates::{Rates, TierRates};
+pub use variants::Picture;
 
 use std::sync::Arc;
 
@@ -28,6 +41,8 @@ pub enum ServiceTier {
     Priority,
     /// Fastest and dearest.
     Ultrafast,
+    /// Some time within a day, and cheapest.
+    Batch,
 }
 
 /// What a model is for, as the price file says it.
@@ -37,35 +52,15 @@ pub enum Mode {
     Completion,
     Responses,
     Embedding,
-    /// Images, sound, video, ranking and whatever else a token price alone does not describe.
+    /// Makes or edits images.
+    Image,
+    /// Text to sound.
+    Speech,
+    /// Sound to text.
+    Transcription,
+    Rerank,
+    /// Video, pages, searches and whatever else.
     Other,
-}
-
-/// Nano-dollars per 1,000,000 units; what the file is silent about is already filled in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rates {
-    pub input: i64,
-    pub output: i64,
-    /// Falls back to `input`.
-    pub cache_read: i64,
-    /// Falls back to `input`.
-    pub cache_write: i64,
-    /// Falls back to `cache_write`.
-    pub cache_write_1h: i64,
-    /// Falls back to `output`.
-    pub reasoning: i64,
-    /// Falls back to `input`.
-    pub audio_input: i64,
-    /// Falls back to `output`.
-    pub audio_output: i64,
-}
-
-/// The rates of one service tier: the plain ones, and those of calls whose input is longer than a threshold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TierRates {
-    pub base: Rates,
-    /// Ascending by threshold: input tokens above which the rates apply to the whole call.
-    pub long_context: Vec<(u64, Rates)>,
 }
 
 /// When a model produces output that is billed and not shown.
@@ -78,6 +73,15 @@ pub enum HiddenOutput {
     Always,
 }
 
+/// What the fee for web searches is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WebSearchUnit {
+    #[default]
+    Search,
+    /// The call that searches, however often it does.
+    Call,
+}
+
 /// The price of one model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelPrice {
@@ -86,6 +90,8 @@ pub struct ModelPrice {
     /// The file's word for the provider.
     pub provider_tag: Arc<str>,
     pub mode: Mode,
+    /// Whether the file prices its tokens; what only other units price is no price of a conversation.
+    pub prices_tokens: bool,
     pub max_input_tokens: Option<u64>,
     pub max_output_tokens: Option<u64>,
     pub hidden_output: HiddenOutput,
@@ -93,42 +99,51 @@ pub struct ModelPrice {
     pub flex: Option<Box<TierRates>>,
     pub priority: Option<Box<TierRates>>,
     pub ultrafast: Option<Box<TierRates>>,
+    pub batch: Option<Box<TierRates>>,
     /// A fixed fee for each call.
     pub request_fee: Money,
     /// The fee of one web search, at the largest context size.
     pub web_search_fee: Money,
+    pub web_search_unit: WebSearchUnit,
+    /// The version of the book that it stands in; `None` for a price that is in none.
+    pub book_version: Option<u32>,
+    /// The hours in which it costs something else.
+    pub off_peak: Option<Arc<OffPeak>>,
 }
 
 impl ModelPrice {
     /// A price that an operator sets for models which the book does not know: dollars per million tokens.
     pub fn flat(id: &str, input_per_million: Money, output_per_million: Money) -> Self {
-        let (input, output) = (input_per_million.nanos(), output_per_million.nanos());
-        let rates = Rates {
-            input,
-            output,
-            cache_read: input,
-            cache_write: input,
-            cache_write_1h: input,
-            reasoning: output,
-            audio_input: input,
-            audio_output: output,
+        let standard = TierRates {
+            base: Rates::flat(input_per_million.nanos(), output_per_million.nanos()),
+            long_context: Vec::new(),
         };
         Self {
             id: id.into(),
             provider_tag: "operator".into(),
             mode: Mode::Chat,
+            prices_tokens: true,
             max_input_tokens: None,
             max_output_tokens: None,
             hidden_output: HiddenOutput::Never,
-            standard: TierRates {
-                base: rates,
-                long_context: Vec::new(),
-            },
+            standard,
             flex: None,
             priority: None,
             ultrafast: None,
+            batch: None,
             request_fee: Money::ZERO,
             web_search_fee: Money::ZERO,
+            web_search_unit: WebSearchUnit::Search,
+            book_version: None,
+            off_peak: None,
+        }
+    }
+
+    /// The price that is in force at this instant (Unix milliseconds). A call keeps the one it was admitted with.
+    pub fn at(self: &Arc<Self>, now_ms: i64) -> Arc<Self> {
+        match &self.off_peak {
+            Some(off_peak) if off_peak.covers(now_ms) => off_peak.price.clone(),
+            Some(_) | None => self.clone(),
         }
     }
 
@@ -139,6 +154,7 @@ impl ModelPrice {
             ServiceTier::Flex => self.flex.as_deref(),
             ServiceTier::Priority => self.priority.as_deref(),
             ServiceTier::Ultrafast => self.ultrafast.as_deref(),
+            ServiceTier::Batch => self.batch.as_deref(),
         };
         special.unwrap_or(&self.standard)
     }

@@ -152,6 +152,33 @@ fn carries_every_record_to_the_sink_once_and_deletes_what_is_done() {
 }
 
 #[test]
+fn a_segment_is_read_only_after_the_one_before_it_whatever_reaches_the_disk_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let limits = SpaceLimits {
+        segment_size: 4_096,
+        shed_above: 1 << 20,
+        most: 1 << 20,
+    };
+    let space = Arc::new(Space::new(directory.path().to_owned(), limits, 1, 1));
+    let shared = Arc::new(LaneShared::new(0, Durability::Os, 0));
+    let lane = Lane::new(shared.clone(), space.clone(), 1).unwrap();
+    let mut tail = Tail::new(vec![shared.clone()], space);
+    let mut id = 0;
+    while shared.segments().len() < 2 {
+        id += 1;
+        lane.write_open(&open_request(id)).unwrap();
+        lane.write_settle(&settlement(id, 3));
+    }
+    shared.segments()[1].sync().unwrap();
+    let early = tail.next_batch(1_000).unwrap();
+    assert!(early.settled.is_empty() && early.marks.is_empty(), "{early:?}");
+    shared.segments()[0].sync().unwrap();
+    let batch = tail.next_batch(1_000).unwrap();
+    assert_eq!(batch.settled.len() as u128, id);
+    assert_eq!(batch.marks[0].sequence as u128, 2 * id);
+}
+
+#[test]
 fn a_restart_writes_what_was_not_committed_and_settles_what_was_open() {
     let directory = tempfile::tempdir().unwrap();
     let mut kept = Kept::default();

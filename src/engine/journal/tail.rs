@@ -121,6 +121,10 @@ impl Tail {
                     self.take(place, index, *record, batch);
                 }
             }
+            // The next one may have reached the disk since this one was looked at; its records come after.
+            if !self.lanes[place].segments[index].is_read_out() {
+                break;
+            }
         }
         Ok(())
     }
@@ -222,10 +226,12 @@ impl Reading {
         Ok(records)
     }
 
+    /// Whether nothing more comes from here.
+    fn is_read_out(&self) -> bool {
+        self.segment.is_sealed() && self.offset == self.segment.written()
+    }
+
     fn is_finished(&self, committed: u64) -> bool {
-        self.segment.is_sealed()
-            && self.offset == self.segment.written()
-            && self.open_calls == 0
-            && self.last_sequence <= committed
+        self.is_read_out() && self.open_calls == 0 && self.last_sequence <= committed
     }
 }

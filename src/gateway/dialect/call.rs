@@ -166,6 +166,9 @@ impl CallShape {
             service_tier: self.service_tier,
             long_cache: self.long_cache,
             audio: self.audio_output || self.audio_bytes > 0,
+            // What is fetched may be an image too.
+            image_input: self.image_count + self.unmeasured_count > 0,
+            ..Bound::default()
         })
     }
 

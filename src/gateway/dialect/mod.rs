@@ -189,6 +189,7 @@ fn service_tier(text: &str) -> Option<ServiceTier> {
         "flex" => Some(ServiceTier::Flex),
         "priority" => Some(ServiceTier::Priority),
         "ultrafast" => Some(ServiceTier::Ultrafast),
+        "batch" => Some(ServiceTier::Batch),
         _ => None,
     }
 }

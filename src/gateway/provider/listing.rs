@@ -119,7 +119,7 @@ fn kind_of(mode: Mode) -> Option<EndpointKind> {
         Mode::Chat => Some(EndpointKind::Chat),
         Mode::Completion => Some(EndpointKind::Completions),
         Mode::Embedding => Some(EndpointKind::Embeddings),
-        Mode::Responses | Mode::Other => None,
+        Mode::Responses | Mode::Image | Mode::Speech | Mode::Transcription | Mode::Rerank | Mode::Other => None,
     }
 }
 

@@ -13,7 +13,7 @@ use url::Url;
 use super::face::Served;
 use super::{Catalogue, Credential, CredentialStyle, EndpointKind, Provider};
 use crate::domain::ids::MerchantId;
-use crate::domain::price::{ModelPrice, PriceBook};
+use crate::domain::price::{ModelPrice, Picture, PriceBook};
 use crate::domain::request::ProviderKeyType;
 use crate::domain::secret::Secret;
 use crate::engine::provider_keys::MerchantKeys;
@@ -124,6 +124,11 @@ impl Provider {
             .strip_prefix("models/")
             .filter(|_| self.dialect == Dialect::Google);
         book.find(&self.price_tags, &self.price_prefixes, bare.unwrap_or(model))
+    }
+
+    /// The price of a picture by one of this provider's models.
+    pub fn image_price(&self, book: &PriceBook, model: &str, picture: Picture<'_>) -> Option<Arc<ModelPrice>> {
+        book.find_image(&self.price_tags, &self.price_prefixes, model, picture)
     }
 
     /// The path of an endpoint behind the base address; empty where the provider has none of the kind.

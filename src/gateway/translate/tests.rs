@@ -15,6 +15,7 @@ mod coding_tools;
 mod junk;
 mod openai_requests;
 mod openai_streams;
+mod usage_truth;
 
 /// An OpenAI client on Claude.
 const TO_ANTHROPIC: Pair = Pair {

@@ -148,6 +148,127 @@ fn the_whole_call_is_dearer_above_the_threshold() {
 }
 
 #[test]
+fn units_beside_tokens_cost_what_the_file_says() {
+    let usage = |count: fn(&mut Usage)| {
+        let mut usage = Usage::default();
+        count(&mut usage);
+        usage
+    };
+    let second = |usage: &mut Usage| usage.audio_ms = 1_500;
+    let table: [(&str, Usage, ServiceTier, i64); 13] = [
+        (
+            "tts-1",
+            usage(|usage| usage.characters = 7),
+            ServiceTier::Standard,
+            7 * 15_000,
+        ),
+        ("whisper-1", usage(second), ServiceTier::Standard, 150_000),
+        ("groq/whisper-large-v3", usage(second), ServiceTier::Standard, 46_245),
+        // 0.000283333333333 dollars a second: finer than a nano-dollar in the middle, rounded at the end.
+        ("gpt-live-transcribe", usage(second), ServiceTier::Standard, 425_000),
+        (
+            "gpt-4o-mini-tts",
+            usage(|usage| usage.output_audio_ms = 10),
+            ServiceTier::Standard,
+            2_500,
+        ),
+        (
+            "mistral/mistral-ocr-3",
+            usage(|usage| usage.pages = 3),
+            ServiceTier::Standard,
+            6_000_000,
+        ),
+        (
+            "mistral/mistral-ocr-3",
+            usage(|usage| usage.pages = 3),
+            ServiceTier::Batch,
+            3_000_000,
+        ),
+        (
+            "rerank-v3.5",
+            usage(|usage| usage.queries = 2),
+            ServiceTier::Standard,
+            4_000_000,
+        ),
+        (
+            "xai/grok-imagine-image",
+            usage(|usage| usage.images = 2),
+            ServiceTier::Standard,
+            40_000_000,
+        ),
+        (
+            "gemini/gemini-2.5-flash",
+            usage(|usage| (usage.cache_read_tokens, usage.audio_cache_read_tokens) = (30, 10)),
+            ServiceTier::Standard,
+            20 * 30 + 10 * 100,
+        ),
+        // A grounded call is billed once, but for the models where each query counts.
+        (
+            "gemini/gemini-2.5-flash",
+            usage(|usage| usage.web_searches = 5),
+            ServiceTier::Standard,
+            35_000_000,
+        ),
+        (
+            "gemini/gemini-3-flash-preview",
+            usage(|usage| usage.web_searches = 5),
+            ServiceTier::Standard,
+            70_000_000,
+        ),
+        (
+            "gemini-2.5-pro",
+            usage(|usage| (usage.input_tokens, usage.output_tokens) = (200_001, 1)),
+            ServiceTier::Batch,
+            200_001 * 1_250 + 7_500,
+        ),
+    ];
+    for (id, usage, tier, nanos) in table {
+        assert_eq!(
+            model(id).cost(&usage, tier),
+            Ok(Money::from_nanos(nanos)),
+            "{id} {usage:?}"
+        );
+    }
+}
+
+#[test]
+fn an_off_peak_price_holds_in_its_hours_and_is_kept_by_the_call() {
+    let price = model("deepseek/deepseek-v4-pro");
+    // Monday 2026-11-16, 02:00 and 05:00 UTC.
+    let peak = price.at(1_794_794_400_000);
+    let night = price.at(1_794_805_200_000);
+    assert!(Arc::ptr_eq(&peak, &price));
+    assert_eq!(
+        (night.standard.base.input, night.standard.base.cache_read),
+        (660_000_000, 22_000_000)
+    );
+    assert!(peak.standard.base.input > night.standard.base.input);
+    assert_eq!(
+        (&night.id, night.max_output_tokens),
+        (&price.id, price.max_output_tokens)
+    );
+    assert!(
+        Arc::ptr_eq(&night.at(1_794_794_400_000), &night),
+        "the hour of admission counts"
+    );
+    let plain = model("gpt-4o-mini");
+    assert!(Arc::ptr_eq(&plain.at(0), &plain));
+}
+
+#[test]
+fn a_conversation_model_without_a_price_of_its_tokens_is_not_in_the_book() {
+    for id in [
+        "openai/container",
+        "medlm-large",
+        "bedrock/*/1-month-commitment/cohere.command-text-v14",
+    ] {
+        assert!(SHIPPED.contains(&format!("\"{id}\"")), "{id}");
+        assert!(shipped().get(id).is_none(), "{id}");
+    }
+    assert!(!model("tts-1").prices_tokens);
+}
+
+#[test]
 fn refuses_a_file_with_a_negative_price() {
     let error = PriceBook::parse(r#"{"m": {"litellm_provider": "x", "input_cost_per_token": -1e-6}}"#).unwrap_err();
     assert!(matches!(error, PriceError::NotAPrice { .. }));
@@ -187,7 +308,7 @@ prop_compose! {
 
 fn tiers() -> impl Strategy<Value = ServiceTier> {
     use ServiceTier::*;
-    prop_oneof![Just(Standard), Just(Flex), Just(Priority), Just(Ultrafast)]
+    prop_oneof![Just(Standard), Just(Flex), Just(Priority), Just(Ultrafast), Just(Batch)]
 }
 
 proptest! {
@@ -207,6 +328,7 @@ proptest! {
             service_tier: asked,
             long_cache,
             audio,
+            ..Bound::default()
         };
         for price in shipped().models() {
             let most = price.upper_bound(&bound).unwrap();
