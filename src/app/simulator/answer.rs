@@ -27,6 +27,8 @@ pub(super) struct Answer {
     pub token_count: u64,
     pub finish: Finish,
     pub vocabulary: Vocabulary,
+    /// Searches of the web that were made for it.
+    pub search_count: u32,
     pub usage: Option<Usage>,
 }
 
@@ -70,6 +72,7 @@ impl Answer {
             token_count,
             finish,
             vocabulary: directives.vocabulary.clone(),
+            search_count: directives.web_searches,
             usage: Usage::reported(&directives.report, call.input_tokens, output_tokens),
         }
     }

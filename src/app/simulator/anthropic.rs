@@ -4,7 +4,7 @@
 use std::io::Write;
 
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answer::{Answer, AnswerId, Finish, Usage};
 use super::stream::{Frame, Part, Reported, Script};
@@ -17,10 +17,14 @@ pub(super) fn body(answer: &Answer) -> Vec<u8> {
     let mut body = Vec::with_capacity(640 + answer.text_bytes());
     write!(
         body,
-        r#"{{"id":"msg_{}","type":"message","role":"assistant","model":{},"content":[{{"type":"text","text":""#,
+        r#"{{"id":"msg_{}","type":"message","role":"assistant","model":{},"content":["#,
         answer.id, answer.model_json
     )
     .expect(PROVED);
+    for block in search_blocks(answer) {
+        write!(body, "{block},").expect(PROVED);
+    }
+    body.extend_from_slice(br#"{"type":"text","text":""#);
     text::append(&answer.vocabulary, answer.token_count, &mut body);
     write!(
         body,
@@ -30,6 +34,10 @@ pub(super) fn body(answer: &Answer) -> Vec<u8> {
     .expect(PROVED);
     if let Some(usage) = &answer.usage {
         write_usage(usage, usage.output_tokens, &mut body);
+        if let Some(searches) = search_usage(answer) {
+            body.pop();
+            write!(body, "{searches}}}").expect(PROVED);
+        }
     }
     body.push(b'}');
     body
@@ -113,6 +121,7 @@ data: {{"type":"message_start","message":{{"id":"msg_{}","type":"message","role"
             write_usage(usage, usage.first_output_tokens, &mut frame);
         }
         frame.extend_from_slice(b"}}\n\n");
+        self.write_searches(&mut frame);
         let reported = self.answer.usage.as_ref().map(|usage| Reported {
             input_tokens: usage.input_tokens,
             output_tokens: usage.first_output_tokens,
@@ -123,15 +132,36 @@ data: {{"type":"message_start","message":{{"id":"msg_{}","type":"message","role"
         }
     }
 
+    /// The blocks of the searches, which are there before the text begins.
+    fn write_searches(&self, frame: &mut Vec<u8>) {
+        let mut event = |body: &Value| {
+            let kind = body["type"].as_str().unwrap_or_default();
+            write!(frame, "event: {kind}\ndata: {body}\n\n").expect(PROVED);
+        };
+        for (index, mut block) in search_blocks(&self.answer).enumerate() {
+            let input = (!block["input"].is_null()).then(|| std::mem::replace(&mut block["input"], json!({})));
+            event(&json!({"type": "content_block_start", "index": index, "content_block": block}));
+            if let Some(input) = input {
+                let delta = json!({"type": "input_json_delta", "partial_json": input.to_string()});
+                event(&json!({"type": "content_block_delta", "index": index, "delta": delta}));
+            }
+            event(&json!({"type": "content_block_stop", "index": index}));
+        }
+    }
+
+    /// Where the text stands among the blocks.
+    fn text_index(&self) -> u32 {
+        2 * self.answer.search_count
+    }
+
     fn content(&self, token: u64) -> Frame {
-        const HEAD: &[u8] = b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\
+        const HEAD: &[u8] = b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\
             \"delta\":{\"type\":\"text_delta\",\"text\":\"";
-        const TAIL: &[u8] = b"\"}}\n\n";
         let word = text::word(&self.answer.vocabulary, token);
-        let mut frame = Vec::with_capacity(HEAD.len() + word.len() + TAIL.len());
+        let mut frame = Vec::with_capacity(HEAD.len() + word.len() + 24);
         frame.extend_from_slice(HEAD);
         frame.extend_from_slice(word.as_bytes());
-        frame.extend_from_slice(TAIL);
+        write!(frame, "\"}},\"index\":{}}}\n\n", self.text_index()).expect(PROVED);
         Frame {
             bytes: frame.into(),
             reported: None,
@@ -141,7 +171,10 @@ data: {{"type":"message_start","message":{{"id":"msg_{}","type":"message","role"
     fn message_delta(&self) -> Frame {
         let usage = self.answer.usage.as_ref();
         let report = usage
-            .map(|usage| format!(r#","usage":{{"output_tokens":{}}}"#, usage.output_tokens))
+            .map(|usage| {
+                let searches = search_usage(&self.answer).unwrap_or_default();
+                format!(r#","usage":{{"output_tokens":{}{searches}}}"#, usage.output_tokens)
+            })
             .unwrap_or_default();
         let frame = format!(
             "event: message_delta\ndata: {{\"type\":\"message_delta\",\"delta\":{{\"stop_reason\":\"{}\",\
@@ -171,13 +204,20 @@ impl Script for Frames {
             Place::MessageStart => return self.message_start(),
             Place::Content { token } => return self.content(token),
             Place::MessageDelta => return self.message_delta(),
-            Place::BlockStart => concat!(
-                "event: content_block_start\n",
-                r#"data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
-                "\n\n"
-            ),
+            Place::BlockStart => {
+                return Frame::silent(format!(
+                    "event: content_block_start\ndata: {{\"type\":\"content_block_start\",\"index\":{},\
+                     \"content_block\":{{\"type\":\"text\",\"text\":\"\"}}}}\n\n",
+                    self.text_index()
+                ));
+            }
+            Place::BlockStop => {
+                return Frame::silent(format!(
+                    "event: content_block_stop\ndata: {{\"type\":\"content_block_stop\",\"index\":{}}}\n\n",
+                    self.text_index()
+                ));
+            }
             Place::Ping => "event: ping\ndata: {\"type\":\"ping\"}\n\n",
-            Place::BlockStop => "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n",
             Place::MessageStop => "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
         };
         Frame {
@@ -201,4 +241,30 @@ fn write_usage(usage: &Usage, output_tokens: i64, target: &mut Vec<u8>) {
         usage.input_tokens, usage.cache_write_tokens, usage.cached_tokens, usage.cache_write_tokens
     )
     .expect(PROVED);
+}
+
+/// A search and what it found, for each search.
+fn search_blocks(answer: &Answer) -> impl Iterator<Item = Value> {
+    let id = answer.id;
+    (1..=answer.search_count).flat_map(move |number| {
+        let search = format!("srvtoolu_{id}{number}");
+        let found = json!({
+            "type": "web_search_result", "url": "https://example.com/", "title": "example.com",
+            "encrypted_content": "c2ltdWxhdGVk", "page_age": null,
+        });
+        [
+            json!({
+                "type": "server_tool_use", "id": search, "name": "web_search",
+                "input": {"query": format!("query {number}")},
+            }),
+            json!({"type": "web_search_tool_result", "tool_use_id": search, "content": [found]}),
+        ]
+    })
+}
+
+/// The searches as the usage counts them, with a comma before.
+fn search_usage(answer: &Answer) -> Option<String> {
+    let count = answer.search_count;
+    let usage = || format!(r#","server_tool_use":{{"web_search_requests":{count},"web_fetch_requests":0}}"#);
+    (count > 0).then(usage)
 }

@@ -10,19 +10,21 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use serde_json::Value;
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use super::answer::Answer;
 use super::dialect::Dialect;
-use super::directive::{self, Directives, Fault};
+use super::directive::{self, Directives, Fault, Flavour};
 use super::ledger::{Ledger, OpenEntry, Outcome};
 use super::provider::Provider;
 use super::refusal::Refusal;
+use super::reply::Reply;
 use super::request::{Call, Delivery};
 use super::stream::{AnswerStream, CutOff, HANG, Script};
 use super::tools::ToolCalls;
-use super::{anthropic, credential, openai};
+use super::{anthropic, credential, flavoured, openai, thinking};
 
 /// `POST /v1/chat/completions`
 pub(super) async fn chat_completions(ledger: web::Data<Ledger>, request: HttpRequest, body: Bytes) -> HttpResponse {
@@ -58,7 +60,16 @@ struct Incoming {
 enum Plan {
     Fault(Fault),
     Tools(ToolCalls),
+    Told(Reply),
     Answer { answer: Answer, delivery: Delivery },
+}
+
+/// A call with all that was read of it.
+struct Told<'call> {
+    dialect: Dialect,
+    call: &'call Call<'call>,
+    directives: &'call Directives,
+    body: &'call str,
 }
 
 async fn answer(incoming: Incoming) -> HttpResponse {
@@ -79,6 +90,7 @@ async fn answer(incoming: Incoming) -> HttpResponse {
     }
     match plan {
         Plan::Fault(fault) => fault.respond(dialect),
+        Plan::Told(reply) => reply.respond(dialect.into(), entry, &directives),
         Plan::Tools(calls) => calls.respond(&mut entry),
         Plan::Answer { answer, delivery } => match delivery {
             Delivery::Whole => whole(dialect, &answer, entry, &directives),
@@ -121,6 +133,15 @@ fn plan(incoming: &Incoming, entry: &mut OpenEntry) -> Result<(Directives, Plan)
     let answer = Answer::decide(&call, &directives, body);
     entry.id = dialect.id(answer.id);
     book_input(entry, dialect, &call, &directives);
+    let told = Told {
+        dialect,
+        call: &call,
+        directives: &directives,
+        body: text,
+    };
+    if let Some(reply) = told_otherwise(&told, entry)? {
+        return Ok((directives, Plan::Told(reply)));
+    }
     if let Some(calls) = ToolCalls::plan(dialect, &directives.tools, text, call.input_tokens) {
         return Ok((directives, Plan::Tools(calls)));
     }
@@ -131,6 +152,31 @@ fn plan(incoming: &Incoming, entry: &mut OpenEntry) -> Result<(Directives, Plan)
             delivery: call.delivery,
         },
     ))
+}
+
+/// The answers that are not on the fast path: in another provider's flavour, or with thoughts.
+fn told_otherwise(told: &Told<'_>, entry: &mut OpenEntry) -> Result<Option<Reply>, Refusal> {
+    let Told {
+        dialect,
+        call,
+        directives,
+        body,
+    } = *told;
+    let is_rare = match dialect {
+        Dialect::OpenAi => directives.flavour != Flavour::OpenAi,
+        Dialect::Anthropic => directives.report.reasoning_tokens > 0,
+    };
+    if !is_rare {
+        return Ok(None);
+    }
+    let body: Value = serde_json::from_str(body).unwrap_or_default();
+    match dialect {
+        Dialect::OpenAi => flavoured::reply(call, directives, &body, entry).map(Some),
+        Dialect::Anthropic if thinking::is_wanted(directives, &body) => {
+            thinking::reply(call, directives, &body, entry).map(Some)
+        }
+        Dialect::Anthropic => Ok(None),
+    }
 }
 
 /// The fault that a call asks for, unless it failed often enough.
@@ -147,6 +193,7 @@ fn book_input(entry: &mut OpenEntry, dialect: Dialect, call: &Call<'_>, directiv
     let cached_tokens = u64::from(directives.report.cached_tokens);
     let sums = &mut entry.sums;
     sums.input_tokens = call.input_tokens;
+    sums.searches = u64::from(directives.web_searches);
     match dialect {
         Dialect::OpenAi => sums.cached_tokens = cached_tokens.min(call.input_tokens),
         Dialect::Anthropic => {

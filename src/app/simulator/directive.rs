@@ -36,6 +36,18 @@ pub(super) struct Directives {
     /// How often the model searches the web before it answers.
     pub web_searches: u32,
     pub signed: Signed,
+    pub flavour: Flavour,
+    /// The length of a sound that does not say its own.
+    pub audio_ms: Option<u64>,
+}
+
+/// Whose words a chat completion is told in.
+#[derive(Debug, Default, PartialEq, Clone, Copy)]
+pub(super) enum Flavour {
+    #[default]
+    OpenAi,
+    DeepSeek,
+    Mistral,
 }
 
 /// Whether the signature of the thoughts before a tool call must come back with the tool's result.
@@ -160,6 +172,8 @@ impl Directives {
             "error_after" => self.error_after = Some(value.parse().ok()?),
             "web_searches" => self.web_searches = value.parse().ok()?,
             "needs_signature" => self.signed = switch(value, Signed::Optional, Signed::Required)?,
+            "flavour" => self.flavour = Flavour::read(value)?,
+            "audio_ms" => self.audio_ms = Some(value.parse().ok()?),
             "utf8" => self.vocabulary = switch(value, Vocabulary::Plain, Vocabulary::MultiByte)?,
             "say" => self.vocabulary = Vocabulary::Said(text::tokens(&from_hexadecimal(value)?)),
             "fail_times" => self.fail_times = Some(value.parse().ok()?),
@@ -196,6 +210,17 @@ impl Report {
             _ => return None,
         }
         Some(())
+    }
+}
+
+impl Flavour {
+    fn read(value: &str) -> Option<Self> {
+        match value {
+            "openai" => Some(Self::OpenAi),
+            "deepseek" => Some(Self::DeepSeek),
+            "mistral" => Some(Self::Mistral),
+            _ => None,
+        }
     }
 }
 
@@ -253,7 +278,7 @@ mod tests {
             "x [[sim delay_ms=1 chunk_ms=2 cut_after=3 hang_after=4 split=5 output_tokens=6 ignore_cap=1 utf8=1 \
              usage=huge usage_input=-7 usage_output=8 cached_tokens=9 cache_write_tokens=10 reasoning_tokens=11 \
              status=529 fail_times=12 tag=a-b call_tool=f call_tools=2 tool_input=7b7d error_after=13 \
-             web_searches=14 needs_signature=1]] y",
+             web_searches=14 needs_signature=1 flavour=mistral audio_ms=15]] y",
         );
         let expected = Directives {
             timing: Timing {
@@ -287,6 +312,8 @@ mod tests {
             error_after: Some(13),
             web_searches: 14,
             signed: Signed::Required,
+            flavour: Flavour::Mistral,
+            audio_ms: Some(15),
         };
         assert_eq!(read, expected);
     }

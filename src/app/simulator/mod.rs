@@ -13,7 +13,10 @@ mod conversation;
 mod credential;
 mod dialect;
 mod directive;
+mod flavoured;
+mod form;
 mod google;
+mod images;
 mod ledger;
 mod models;
 mod openai;
@@ -24,12 +27,16 @@ mod reply;
 mod request;
 mod responses;
 mod signature;
+mod sound;
+mod speech;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod text;
+mod thinking;
 mod tls;
 mod tools;
+mod transcription;
 mod turn;
 
 use std::net::{SocketAddr, TcpListener};
@@ -117,11 +124,38 @@ pub fn start(options: SimulatorOptions) -> std::io::Result<Simulator> {
     })
 }
 
+fn media_routes(prefix: &str, config: &mut web::ServiceConfig) {
+    config
+        .route(
+            &format!("{prefix}/images/generations"),
+            web::post().to(images::generations),
+        )
+        .route(&format!("{prefix}/images/edits"), web::post().to(images::edits))
+        .route(&format!("{prefix}/audio/speech"), web::post().to(speech::speak))
+        .route(
+            &format!("{prefix}/audio/transcriptions"),
+            web::post().to(transcription::transcribe),
+        )
+        .route(
+            &format!("{prefix}/audio/translations"),
+            web::post().to(transcription::translate),
+        )
+        .route(
+            &format!("{prefix}/text-to-speech/{{voice}}"),
+            web::post().to(speech::elevenlabs),
+        )
+        .route(
+            &format!("{prefix}/text-to-speech/{{voice}}/stream"),
+            web::post().to(speech::elevenlabs),
+        );
+}
+
 fn routes(config: &mut web::ServiceConfig) {
     config
         .app_data(web::PayloadConfig::new(BODY_BYTES_MAXIMUM))
         .default_service(web::to(models::unknown));
     for prefix in PREFIXES {
+        media_routes(prefix, config);
         config
             .route(
                 &format!("{prefix}/chat/completions"),

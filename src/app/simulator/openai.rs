@@ -13,6 +13,8 @@ use super::stream::{Frame, Part, Reported, Script};
 use super::text;
 
 const FINGERPRINT: &str = "fp_5d1e8a9c07";
+/// What an answer for which the web was searched refers to.
+const CITATION: &str = r#"{"type":"url_citation","url_citation":{"start_index":0,"end_index":3,"url":"https://example.com/","title":"example.com"}}"#;
 const PROVED: &str = "writing to a vector cannot fail";
 
 /// The body of a whole answer.
@@ -33,7 +35,11 @@ pub(super) fn body(answer: &Answer) -> Vec<u8> {
         )
         .expect(PROVED);
         text::append(&answer.vocabulary, answer.token_count, &mut body);
-        body.extend_from_slice(br#"","refusal":null,"annotations":[]},"logprobs":null,"finish_reason":""#);
+        body.extend_from_slice(br#"","refusal":null,"annotations":["#);
+        if answer.search_count > 0 {
+            body.extend_from_slice(CITATION.as_bytes());
+        }
+        body.extend_from_slice(br#"]},"logprobs":null,"finish_reason":""#);
         body.extend_from_slice(finish_reason(answer.finish).as_bytes());
         body.extend_from_slice(b"\"}");
     }
@@ -161,7 +167,13 @@ impl Frames {
                     Finish::Natural => "\"stop\"",
                     Finish::Length => "\"length\"",
                 };
-                self.write_choice(frame, choice, &[], finish);
+                let citation = [r#""annotations":["#, CITATION, "]"];
+                let delta = if self.answer.search_count > 0 {
+                    citation.as_slice()
+                } else {
+                    &[]
+                };
+                self.write_choice(frame, choice, delta, finish);
             }
             Place::Usage => {
                 frame.push(b']');

@@ -97,15 +97,7 @@ impl Incoming {
         }
         match plan {
             Plan::Fault(fault) => fault.respond(provider),
-            Plan::Reply(Reply::Whole(whole)) => whole.respond(provider, entry, &directives),
-            Plan::Reply(Reply::Streamed { content_type, reel }) => {
-                let mut response = HttpResponse::Ok();
-                provider.head(&mut response);
-                response
-                    .content_type(content_type)
-                    .insert_header((CACHE_CONTROL, "no-cache"))
-                    .streaming(AnswerStream::new(reel, entry, &directives))
-            }
+            Plan::Reply(reply) => reply.respond(provider, entry, &directives),
         }
     }
 
@@ -144,6 +136,21 @@ impl Reply {
         Self::Streamed {
             content_type: EVENTS,
             reel,
+        }
+    }
+
+    /// The answer on its way, as the directives would have it.
+    pub(super) fn respond(self, provider: Provider, entry: OpenEntry, directives: &Directives) -> HttpResponse {
+        match self {
+            Self::Whole(whole) => whole.respond(provider, entry, directives),
+            Self::Streamed { content_type, reel } => {
+                let mut response = HttpResponse::Ok();
+                provider.head(&mut response);
+                response
+                    .content_type(content_type)
+                    .insert_header((CACHE_CONTROL, "no-cache"))
+                    .streaming(AnswerStream::new(reel, entry, directives))
+            }
         }
     }
 }

@@ -13,9 +13,12 @@ use tokio::net::TcpStream;
 
 use super::{Simulator, SimulatorOptions, bind, start};
 
+mod audio;
 mod bedrock;
 mod faults;
+mod flavours;
 mod google;
+mod images;
 mod responses;
 mod streams;
 mod whole;
@@ -81,12 +84,31 @@ impl Fixture {
         connection.write_all((head + &body).as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         connection.read_to_end(&mut answer).await.unwrap();
-        let answer = String::from_utf8(answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let blank = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        let (head, body) = (std::str::from_utf8(&answer[..blank]).unwrap(), &answer[blank + 4..]);
         match head.lines().find_map(|line| line.strip_prefix("content-length: ")) {
             Some(length) => body.len() < length.parse::<usize>().unwrap(),
-            None => !body.ends_with("\r\n0\r\n\r\n"),
+            None => !body.ends_with(b"\r\n0\r\n\r\n"),
         }
+    }
+
+    /// Sends a form with one file, under the given name of its field.
+    async fn post_form(&self, path: &str, fields: &[(&str, &str)], file: Option<(&str, &[u8])>) -> Answer {
+        let mut body = Vec::new();
+        for (name, text) in fields {
+            let part = format!("--b\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n");
+            body.extend_from_slice(part.as_bytes());
+        }
+        if let Some((name, bytes)) = file {
+            let head = format!("--b\r\ncontent-disposition: form-data; name=\"{name}\"; filename=\"f\"\r\n\r\n");
+            body.extend_from_slice(head.as_bytes());
+            body.extend_from_slice(bytes);
+            body.extend_from_slice(b"\r\n");
+        }
+        body.extend_from_slice(b"--b--\r\n");
+        let request = self.client.post(format!("{}{path}", self.base)).bearer_auth("sim");
+        let request = request.content_type("multipart/form-data; boundary=b");
+        request.send_body(body).await.unwrap()
     }
 
     async fn get_json(&self, path: &str) -> Value {

@@ -203,7 +203,8 @@ pub(super) fn json_bytes(value: &Value) -> u64 {
     }
 }
 
-fn words(vocabulary: &Vocabulary, count: u64) -> String {
+/// A text of so many tokens.
+pub(super) fn words(vocabulary: &Vocabulary, count: u64) -> String {
     let mut bytes = Vec::new();
     text::append(vocabulary, count, &mut bytes);
     text::unescaped(&String::from_utf8_lossy(&bytes))

@@ -123,7 +123,8 @@ impl Chunks {
             }
             let tokens = if index == 0 { self.turn.called_tokens() } else { 0 };
             let candidate = json!({"content": {"parts": [part], "role": "model"}, "index": 0});
-            reel.push_content(tokens, frames.chunk(candidate, Some(0), Place::Before));
+            let said = self.turn.called_tokens();
+            reel.push_content(tokens, frames.chunk(candidate, Some(said), Place::Before));
         }
         let mut last = json!({"text": ""});
         if let Some(signature) = signature {
