@@ -50,7 +50,7 @@ use course::Course;
 use dialect::{Dialect, OutputCapField, UsageFrames};
 use dispatch::{Dispatch, Payer};
 pub use open_call::Costs;
-use open_call::OpenCall;
+use open_call::{OpenCall, Pricing};
 use prepare::{Prepared, prepare};
 use provider::Target;
 use pump::FirstFrame;

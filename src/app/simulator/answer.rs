@@ -156,7 +156,7 @@ pub(super) fn natural(directives: &Directives, body: &[u8]) -> u64 {
 }
 
 /// The length of an answer of which none was asked for.
-fn natural_tokens(body: &[u8]) -> u64 {
+pub(super) fn natural_tokens(body: &[u8]) -> u64 {
     let (words, tail) = body.as_chunks::<8>();
     let mut hash = body.len() as u64;
     for word in words {

@@ -119,7 +119,7 @@ impl Writer {
     fn words(&self, kind: Kind, count: u64) -> Words {
         let (flavour, head) = (self.flavour, self.head("chat.completion.chunk"));
         Words {
-            vocabulary: self.turn.vocabulary,
+            vocabulary: self.turn.vocabulary.clone(),
             count,
             write: Box::new(move |_, word| {
                 let delta = match (flavour, kind) {

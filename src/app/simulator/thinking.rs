@@ -124,7 +124,7 @@ fn close(turn: &Turn, reel: &mut Reel) {
 
 fn words(turn: &Turn, count: u64, index: u64, kind: &'static str) -> Words {
     Words {
-        vocabulary: turn.vocabulary,
+        vocabulary: turn.vocabulary.clone(),
         count,
         write: Box::new(move |_, word| {
             let mut piece = json!({"type": format!("{kind}_delta")});

@@ -65,7 +65,7 @@ async fn answer(task: Task, ledger: web::Data<Ledger>, request: HttpRequest, bod
             if order.costs_tokens() {
                 Ok(order.by_tokens(directives, output_tokens, entry))
             } else {
-                Ok(order.by_seconds(&words(directives.vocabulary, output_tokens), entry))
+                Ok(order.by_seconds(&words(&directives.vocabulary, output_tokens), entry))
             }
         })
         .await
@@ -148,7 +148,7 @@ impl Order {
         entry.sums.input_tokens = sound + text;
         let usage = Usage::reported(&directives.report, sound + text, output_tokens);
         let reported = usage.as_ref().map(Reported::whole);
-        let transcript = words(directives.vocabulary, output_tokens);
+        let transcript = words(&directives.vocabulary, output_tokens);
         let mut body = json!({"text": transcript});
         if let Some(usage) = usage {
             body["usage"] = json!({
@@ -159,7 +159,7 @@ impl Order {
             });
         }
         if self.streamed {
-            return Reply::events(reel(body, directives.vocabulary, output_tokens, reported));
+            return Reply::events(reel(body, directives.vocabulary.clone(), output_tokens, reported));
         }
         entry.sums.output_tokens = output_tokens;
         if self.format == "text" {
