@@ -55,7 +55,7 @@ use prepare::{Prepared, prepare};
 use provider::Target;
 use pump::FirstFrame;
 pub use pump::{Reply, ReplyBody};
-use quote::{Quote, Terms, quote};
+use quote::{Quote, Terms, needs_bound, quote};
 use upstream::Outgoing;
 pub use upstream::UpstreamFailure;
 pub use worker::{Gateway, GatewayParts, Place, Worker};
@@ -93,6 +93,12 @@ async fn attempt(
     // A key that the merchant stored counts from here on as one that the caller sent along.
     incoming.caller.provider_key = prepared.target.key.take();
     let pass = admit(worker, &prepared.target)?;
+    if needs_bound(
+        incoming.caller.spend_key.as_deref(),
+        wallet_must_cover(worker, &incoming.caller),
+    ) {
+        prepared.trim()?;
+    }
     let quote = terms(worker, &incoming, &prepared)?;
     let asked = Asked {
         claim: quote.claim,
@@ -131,16 +137,19 @@ fn admit(worker: &Worker, target: &Target) -> Result<Option<Pass>, Refusal> {
     })
 }
 
+/// On the caller's own credential nobody here pays the provider.
+fn wallet_must_cover(worker: &Worker, caller: &Caller) -> bool {
+    caller.provider_key.is_none() && worker.accounts().must_cover(caller.wallet_id)
+}
+
 fn terms(worker: &Worker, incoming: &Incoming<'_>, prepared: &Prepared) -> Result<Quote, Refusal> {
     let target = &prepared.target;
-    // On the caller's own credential nobody here pays the provider.
-    let paid = incoming.caller.provider_key.is_none();
     let Some(shape) = &prepared.shape else {
         return Ok(Quote::free(prepared.body.clone()));
     };
     let terms = Terms {
         settings: incoming.caller.spend_key.as_deref(),
-        wallet_must_cover: paid && worker.accounts().must_cover(incoming.caller.wallet_id),
+        wallet_must_cover: wallet_must_cover(worker, &incoming.caller),
         price: target.price.clone().or_else(|| worker.default_price()),
         endpoint: target.endpoint,
         cap_field: OutputCapField::of(target.dialect, target.provider.output_cap_field),
@@ -205,7 +214,7 @@ async fn cover(
     granted: Option<&Granted>,
     claim: Claim,
 ) -> Result<Option<AccountHold>, Refusal> {
-    if caller.provider_key.is_some() || !worker.accounts().must_cover(caller.wallet_id) {
+    if !wallet_must_cover(worker, caller) {
         return Ok(None);
     }
     let claim = granted.map_or(claim, |granted| Claim {
@@ -315,11 +324,13 @@ async fn send(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result
         shape,
         include_usage,
         translation,
+        left_out,
         ..
     } = prepared;
     let streaming = shape.as_ref().is_some_and(|shape| shape.stream);
     let options = worker.options();
     let dropped = translation.as_ref().and_then(|translation| translation.dropped.clone());
+    let dropped = dropped.or(left_out);
     let patience_ms = if streaming {
         options.first_byte_timeout_ms
     } else {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::domain::price::{HiddenOutput, ModelPrice};
 
-use super::dialect::{BodyError, CallShape, Changes, Dialect, OutputCapField, inspect, rewrite};
+use super::dialect::{BodyError, CallShape, Changes, Dialect, OutputCapField, inspect, rewrite, without_hosted_tools};
 use super::provider::{CredentialOwner, EndpointKind, ResolveError, Target, Wanted};
 use super::translate::{self, Failure, Naming, Pair, StreamTranslator, WriteTarget, WriterOptions};
 use super::{Addressed, Incoming, Refusal, Route, Streams, Worker};
@@ -23,6 +23,23 @@ pub(super) struct Prepared {
     /// The client asked for the usage chunk itself (OpenAI's dialect).
     pub(super) include_usage: bool,
     pub(super) translation: Option<Translation>,
+    /// What was left out of a call that passes as it is, as a header says it.
+    pub(super) left_out: Option<String>,
+}
+
+impl Prepared {
+    /// Leaves tools out that the provider runs itself, where the call would else have no bound and can do without them.
+    pub(super) fn trim(&mut self) -> Result<(), Refusal> {
+        let Some(shape) = self.shape.as_ref().filter(|shape| shape.unbounded == Some("tools")) else {
+            return Ok(());
+        };
+        if let Some(trimmed) = without_hosted_tools(&self.body, shape) {
+            self.shape = Some(inspect(shape.dialect, &trimmed.body, None).map_err(Refusal::Body)?);
+            self.body = trimmed.body;
+            self.left_out = Some(trimmed.left_out.join(", "));
+        }
+        Ok(())
+    }
 }
 
 /// How the answer gets back into the client's dialect.
@@ -114,6 +131,7 @@ fn by_model(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepared, Refusa
             shape: None,
             include_usage: false,
             translation: None,
+            left_out: None,
             target,
         });
     }
@@ -127,6 +145,7 @@ fn spoken(worker: &Worker, incoming: &Incoming<'_>, shape: CallShape, target: Ta
         shape: Some(shape),
         body: incoming.body.clone(),
         translation: None,
+        left_out: None,
         target,
     };
     if prepared.target.dialect == incoming.speech {
@@ -202,6 +221,7 @@ fn by_url(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Pr
         shape,
         body: incoming.body.clone(),
         translation: None,
+        left_out: None,
         target,
     })
 }

@@ -146,12 +146,26 @@ impl Default for Held {
     }
 }
 
+/// How closely the payers are covered; `None` where nobody must be.
+fn enforcement(settings: Option<&KeySettings>, wallet_must_cover: bool) -> Option<Enforcement> {
+    let key = settings.filter(|settings| settings.must_cover());
+    match (key.map(|settings| settings.enforcement), wallet_must_cover) {
+        (Some(Enforcement::Soft | Enforcement::Observe) | None, true) => Some(Enforcement::Adaptive),
+        (enforcement, _) => enforcement,
+    }
+}
+
+/// Whether a call without a bound is refused.
+pub fn needs_bound(settings: Option<&KeySettings>, wallet_must_cover: bool) -> bool {
+    match enforcement(settings, wallet_must_cover) {
+        Some(Enforcement::Adaptive | Enforcement::Strict) => true,
+        Some(Enforcement::Soft | Enforcement::Observe) | None => false,
+    }
+}
+
 fn cover(shape: &CallShape, terms: &Terms<'_>) -> Cover {
-    let key = terms.settings.filter(|settings| settings.must_cover());
-    let enforcement = match (key.map(|settings| settings.enforcement), terms.wallet_must_cover) {
-        (Some(Enforcement::Soft | Enforcement::Observe) | None, true) => Enforcement::Adaptive,
-        (Some(enforcement), _) => enforcement,
-        (None, false) => return Cover::Nothing,
+    let Some(enforcement) = enforcement(terms.settings, terms.wallet_must_cover) else {
+        return Cover::Nothing;
     };
     match enforcement {
         Enforcement::Adaptive if shape.stream && !hides_output(shape, terms) => Cover::Growing,

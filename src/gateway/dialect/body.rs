@@ -6,6 +6,8 @@ mod bedrock;
 mod google;
 mod responses;
 
+pub use responses::without_hosted_tools;
+
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -259,6 +261,7 @@ impl<'a> Fields<'a> {
         Spans {
             start: body.find('{').map_or(0, |brace| brace + 1),
             cap_home: None,
+            tools: None,
             model: self.model.map(span).unwrap_or_default(),
             max_tokens: self.max_tokens.map(span),
             max_completion_tokens: self.max_completion_tokens.map(span),

@@ -77,6 +77,8 @@ pub(super) struct Spans {
     pub(super) max_completion_tokens: Option<Range<usize>>,
     /// The object that holds the output cap, in dialects that keep it in one.
     pub(super) cap_home: Option<Range<usize>>,
+    /// The list of tools (responses).
+    pub(super) tools: Option<Range<usize>>,
     pub(super) stream_options: Option<Range<usize>>,
     pub(super) include_usage: Option<Range<usize>>,
 }

@@ -16,7 +16,7 @@ mod stream;
 mod terminal;
 mod wire;
 
-pub use body::inspect;
+pub use body::{inspect, without_hosted_tools};
 pub use call::{BodyError, CallShape, OutputCap};
 pub use error::{ErrorDetail, error_body};
 pub use rewrite::{Changes, rewrite, with_model};

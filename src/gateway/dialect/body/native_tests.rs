@@ -288,3 +288,36 @@ fn what_is_wrong_is_refused_by_name() {
     }
     assert!(inspect(Dialect::Google, b"{}", None).is_err());
 }
+
+#[test]
+fn tools_that_openai_runs_are_left_out_where_the_call_can_do_without_them() {
+    let table = [
+        (
+            r#"{"model":"m","tools":[{"type":"web_search"}, {"type":"function","name":"f"}],"input":"x"}"#,
+            Some((
+                r#"{"model":"m","tools":[{"type":"function","name":"f"}],"input":"x"}"#,
+                "tools.web_search",
+            )),
+        ),
+        (r#"{"model":"m","tools":[{"type":"web_search"}]}"#, None),
+        (r#"{"model":"m","tools":[{"type":"function","name":"f"}]}"#, None),
+        (
+            r#"{"model":"m","tool_choice":"required","tools":[{"type":"web_search"},{"type":"function"}]}"#,
+            None,
+        ),
+        (
+            r#"{"model":"m","tool_choice":{"type":"web_search"},"tools":[{"type":"web_search"},{"type":"function"}]}"#,
+            None,
+        ),
+    ];
+    for (body, expected) in table {
+        let bytes = Bytes::from_static(body.as_bytes());
+        let shape = shape(Dialect::Responses, body).unwrap();
+        let trimmed = without_hosted_tools(&bytes, &shape);
+        let told = trimmed
+            .as_ref()
+            .map(|trimmed| (&trimmed.body[..], trimmed.left_out.join(",")));
+        let expected = expected.map(|(body, names)| (body.as_bytes(), names.to_owned()));
+        assert_eq!(told, expected, "{body}");
+    }
+}

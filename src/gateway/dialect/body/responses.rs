@@ -1,6 +1,7 @@
 //! What a call of OpenAI's responses asks for. Its input is a text or a list of items; an item's content is like a chat
 //! message's. What stands on OpenAI's side (earlier answers, stored items) counts as a whole context window.
 
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -9,6 +10,7 @@ use super::super::wire::Text;
 use super::{
     Dialect, Messages, count, is_set, model_of, object_text, present, refusal, stream_of, tier_of, unreadable,
 };
+use crate::gateway::translate::inner::note;
 
 #[derive(Deserialize)]
 struct Fields<'a> {
@@ -63,7 +65,7 @@ struct Tool<'a> {
 }
 
 /// Kinds of tools that the client runs.
-const CLIENT_TOOLS: [&str; 7] = [
+const CLIENT_TOOLS: [&str; 8] = [
     "function",
     "custom",
     "local_shell",
@@ -71,7 +73,52 @@ const CLIENT_TOOLS: [&str; 7] = [
     "apply_patch",
     "computer_use_preview",
     "namespace",
+    "tool_search",
 ];
+
+/// What a call without its hosted tools looks like.
+pub struct Trimmed {
+    pub body: Bytes,
+    /// What was left out, as `tools.web_search`.
+    pub left_out: Vec<String>,
+}
+
+/// The call without the tools that OpenAI runs, whose cost nobody knows beforehand: a tool that is offered and never
+/// called changes no meaning. `None` where nothing else is offered, or where the call demands a tool.
+pub fn without_hosted_tools(body: &Bytes, shape: &CallShape) -> Option<Trimmed> {
+    #[derive(Deserialize)]
+    struct Choice<'a> {
+        #[serde(borrow, default)]
+        tool_choice: Option<&'a RawValue>,
+    }
+    let place = shape.spans.tools.clone()?;
+    let choice: Choice<'_> = serde_json::from_slice(body).ok()?;
+    let is_free = choice
+        .tool_choice
+        .is_none_or(|choice| matches!(choice.get(), "\"auto\"" | "\"none\"" | "null"));
+    let tools: Vec<&RawValue> = serde_json::from_slice(body.get(place.clone())?).ok()?;
+    let (mut kept, mut left_out) = (Vec::new(), Vec::new());
+    for raw in tools {
+        let tool: Tool<'_> = serde_json::from_str(raw.get()).ok()?;
+        let kind = tool.kind.map(|kind| kind.0.into_owned()).unwrap_or_default();
+        if CLIENT_TOOLS.contains(&kind.as_str()) {
+            kept.push(raw.get());
+        } else {
+            note(&mut left_out, format!("tools.{kind}"));
+        }
+    }
+    if !is_free || kept.is_empty() || left_out.is_empty() {
+        return None;
+    }
+    let mut trimmed = Vec::with_capacity(body.len());
+    trimmed.extend_from_slice(&body[..place.start]);
+    trimmed.extend_from_slice(format!("[{}]", kept.join(",")).as_bytes());
+    trimmed.extend_from_slice(&body[place.end..]);
+    Some(Trimmed {
+        body: trimmed.into(),
+        left_out,
+    })
+}
 
 pub(super) fn inspect(body: &[u8]) -> Result<CallShape, BodyError> {
     let text = object_text(body)?;
@@ -108,6 +155,7 @@ pub(super) fn inspect(body: &[u8]) -> Result<CallShape, BodyError> {
         start: text.find('{').map_or(0, |brace| brace + 1),
         model: fields.model.map(place).unwrap_or_default(),
         max_tokens: fields.max_output_tokens.map(place),
+        tools: fields.tools.map(place),
         ..Spans::default()
     };
     Ok(shape)
