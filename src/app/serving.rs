@@ -219,6 +219,7 @@ fn gateway_parts(config: &Config, simulated: Simulated, shared: &Shared) -> Resu
         metrics: shared.metrics.clone(),
         slice_tokens: config.spend_keys.slice_tokens,
         progress_interval_ms: config.journal.progress_interval_ms,
+        data_dir: config.data.dir.clone(),
     })
 }
 

@@ -20,6 +20,7 @@ use crate::engine::keyring::Merchant;
 use super::dialect::{BodyError, Speech};
 use super::provider::{EndpointKind, ResolveError};
 use super::pump::Reply;
+use super::upload::Upload;
 use super::upstream::UpstreamFailure;
 use super::worker::Place;
 
@@ -84,6 +85,8 @@ pub struct Incoming<'a> {
     pub method: Method,
     pub headers: &'a HeaderMap,
     pub body: Bytes,
+    /// What came instead of a body in memory.
+    pub upload: Upload,
     /// A JSON object of strings, or empty.
     pub metadata: String,
     pub address: Option<IpAddr>,

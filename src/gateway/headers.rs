@@ -3,8 +3,9 @@
 //! provider's credential is added by whoever sends, not here.
 
 use actix_web::http::header::{
-    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE,
-    HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE,
+    CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    IF_RANGE, LAST_MODIFIED, RANGE, RETRY_AFTER, USER_AGENT,
 };
 
 use super::dialect::Dialect;
@@ -18,6 +19,18 @@ const ANTHROPIC_REQUEST: [HeaderName; 2] = [
     HeaderName::from_static("anthropic-version"),
     HeaderName::from_static("anthropic-beta"),
 ];
+
+/// Those of calls of which nothing is read: they ask for a part of a file, or for one that has changed.
+const UNREAD_REQUEST: [HeaderName; 6] = [
+    RANGE,
+    IF_RANGE,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    IF_MODIFIED_SINCE,
+    CONTENT_ENCODING,
+];
+/// And what such calls are answered.
+const UNREAD_RESPONSE: [HeaderName; 4] = [ACCEPT_RANGES, CONTENT_RANGE, ETAG, LAST_MODIFIED];
 
 /// Response headers that pass to the client.
 const RESPONSE: [HeaderName; 13] = [
@@ -67,6 +80,16 @@ pub fn request_headers(dialect: Dialect, from: &HeaderMap) -> HeaderMap {
 /// Copies the headers of a provider's answer that the client may see.
 pub fn copy_response_headers(from: &HeaderMap, into: &mut HeaderMap) {
     copy(&RESPONSE, from, into);
+}
+
+/// Copies those of a call of which nothing is read.
+pub fn copy_unread_request_headers(from: &HeaderMap, into: &mut HeaderMap) {
+    copy(&UNREAD_REQUEST, from, into);
+}
+
+/// Copies those of its answer.
+pub fn copy_unread_response_headers(from: &HeaderMap, into: &mut HeaderMap) {
+    copy(&UNREAD_RESPONSE, from, into);
 }
 
 fn copy(names: &[HeaderName], from: &HeaderMap, into: &mut HeaderMap) {

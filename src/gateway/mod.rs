@@ -15,23 +15,29 @@ pub mod egress;
 mod fallback;
 mod frames;
 pub mod headers;
+mod media;
 mod open_call;
 pub mod options;
+mod passage;
 mod prepare;
 pub mod provider;
 mod pump;
 mod pumps;
 mod quote;
+mod spool;
 pub mod sse;
 mod stream;
 pub mod target;
 pub mod token;
 pub mod translate;
+mod upload;
 mod upstream;
 mod worker;
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use actix_web::http::header::HeaderMap;
 
 use crate::domain::ids::RequestId;
 use crate::domain::key::{KeySettings, OnDisconnect};
@@ -47,15 +53,21 @@ use breaker::Pass;
 pub use call::{Addressed, Caller, Fallback, Incoming, Refusal, Refused, Route, Served, Streams, TargetAnswer};
 pub use conduit::ClientSide;
 use course::Course;
-use dialect::{Dialect, OutputCapField, UsageFrames};
+use dialect::{CallShape, Dialect, OutputCapField};
 use dispatch::{Dispatch, Payer};
+pub use media::{FormReader, boundary};
 pub use open_call::Costs;
 use open_call::{OpenCall, Pricing};
+use passage::Carriage;
+pub use prepare::{BodyKind, body_kind};
 use prepare::{Prepared, prepare};
-use provider::Target;
+use provider::{EndpointKind, Target};
 use pump::FirstFrame;
 pub use pump::{Reply, ReplyBody};
 use quote::{Quote, Terms, needs_bound, quote};
+pub use spool::SpoolError;
+use upload::Parcel;
+pub use upload::{ClientBody, Form, Upload};
 use upstream::Outgoing;
 pub use upstream::UpstreamFailure;
 pub use worker::{Gateway, GatewayParts, Place, Worker};
@@ -151,9 +163,12 @@ fn terms(worker: &Worker, incoming: &Incoming<'_>, prepared: &Prepared) -> Resul
         settings: incoming.caller.spend_key.as_deref(),
         wallet_must_cover: wallet_must_cover(worker, &incoming.caller),
         price: target.price.clone().or_else(|| worker.default_price()),
+        media: prepared.media.as_ref(),
         endpoint: target.endpoint,
         cap_field: OutputCapField::of(target.dialect, target.provider.output_cap_field),
-        takes_stream_options: target.provider.takes_stream_options && target.dialect == Dialect::OpenAi,
+        takes_stream_options: target.provider.takes_stream_options
+            && target.dialect == Dialect::OpenAi
+            && prepared.media.is_none(),
         model: target
             .model
             .as_deref()
@@ -319,39 +334,33 @@ async fn send(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result
     } = launch;
     call.account_hold = account_hold;
     let (rate, revocation, settings) = part(granted, &mut call);
+    let usage_frames = prepared.usage_frames();
     let Prepared {
         target,
         shape,
-        include_usage,
         translation,
         left_out,
+        media,
         ..
     } = prepared;
     let streaming = shape.as_ref().is_some_and(|shape| shape.stream);
-    let options = worker.options();
+    let first_byte_timeout = first_byte_timeout(worker, shape.as_ref());
     let dropped = translation.as_ref().and_then(|translation| translation.dropped.clone());
     let dropped = dropped.or(left_out);
-    let patience_ms = if streaming {
-        options.first_byte_timeout_ms
-    } else {
-        options.answer_timeout_ms
-    };
     let outgoing = Outgoing {
-        headers: headers::request_headers(target.dialect, incoming.headers),
+        headers: request_headers(&incoming, &target),
         method: incoming.method,
         url: target.url,
         body: quote.body,
-        first_byte_timeout: Duration::from_millis(patience_ms),
+        parcel: Parcel::new(incoming.upload, target.model),
+        first_byte_timeout,
     };
     let errand = pump::Errand {
         dialect: target.dialect,
         streaming,
-        usage_frames: match target.dialect {
-            Dialect::OpenAi if !include_usage => UsageFrames::Hide,
-            Dialect::OpenAi | Dialect::Anthropic | Dialect::Google | Dialect::Bedrock | Dialect::Responses => {
-                UsageFrames::Pass
-            }
-        },
+        usage_frames,
+        carriage: carriage(target.endpoint, streaming),
+        media,
         reads_usage: shape.is_some(),
         top_up: quote.top_up,
         operators_credential: incoming.caller.provider_key.is_none(),
@@ -375,6 +384,50 @@ async fn send(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result
         simulated: target.provider.simulated,
         provider,
     })
+}
+
+/// A call that does not stream has its whole answer's time to its first byte.
+fn first_byte_timeout(worker: &Worker, shape: Option<&CallShape>) -> Duration {
+    let options = worker.options();
+    Duration::from_millis(if shape.is_some_and(|shape| shape.stream) {
+        options.first_byte_timeout_ms
+    } else {
+        options.answer_timeout_ms
+    })
+}
+
+/// How the answer gets to the client, when it is a success.
+const fn carriage(endpoint: EndpointKind, streaming: bool) -> Carriage {
+    match endpoint {
+        EndpointKind::Opaque => Carriage::Unread,
+        EndpointKind::Speech | EndpointKind::TextToSpeech => Carriage::Media,
+        EndpointKind::ImageGenerations
+        | EndpointKind::ImageEdits
+        | EndpointKind::Transcriptions
+        | EndpointKind::Translations
+            if streaming =>
+        {
+            Carriage::Media
+        }
+        EndpointKind::ImageGenerations
+        | EndpointKind::ImageEdits
+        | EndpointKind::Transcriptions
+        | EndpointKind::Translations
+        | EndpointKind::Chat
+        | EndpointKind::Completions
+        | EndpointKind::Embeddings
+        | EndpointKind::CountTokens
+        | EndpointKind::Models => Carriage::Read,
+    }
+}
+
+/// The client's headers that cross.
+fn request_headers(incoming: &Incoming<'_>, target: &Target) -> HeaderMap {
+    let mut headers = headers::request_headers(target.dialect, incoming.headers);
+    if target.endpoint == EndpointKind::Opaque {
+        headers::copy_unread_request_headers(incoming.headers, &mut headers);
+    }
+    headers
 }
 
 type Parts = (Option<RateStatus>, Option<Arc<Revocation>>, Option<Arc<KeySettings>>);

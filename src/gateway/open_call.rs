@@ -28,6 +28,8 @@ pub struct Pricing {
     pub input_estimate_tokens: u64,
     /// The bytes of an input of nothing but text, to learn from what the provider makes of them.
     pub text_bytes: Option<u64>,
+    /// What a call for images or sound is thought to use, which its output says nothing of.
+    pub media: Option<Usage>,
 }
 
 impl Pricing {
@@ -70,11 +72,11 @@ impl Pricing {
 
     /// The usage of a call whose provider did not say, with so many output tokens served.
     pub fn estimate(&self, output_tokens: u64) -> Usage {
-        Usage {
+        self.media.unwrap_or(Usage {
             input_tokens: self.input_estimate_tokens,
             output_tokens,
             ..Usage::default()
-        }
+        })
     }
 }
 

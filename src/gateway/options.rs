@@ -9,6 +9,10 @@ use serde::Deserialize;
 pub struct GatewayOptions {
     pub body_limit_bytes: usize,
     pub body_timeout_ms: u64,
+    /// The largest form (images, sound).
+    pub spool_limit_bytes: u64,
+    /// All forms of the process together.
+    pub spool_total_bytes: u64,
     /// Calls at once in the whole process; above it a call is refused as overloaded.
     pub in_flight_limit: usize,
     pub connect_timeout_ms: u64,
@@ -51,6 +55,8 @@ impl Default for GatewayOptions {
         Self {
             body_limit_bytes: 33_554_432,
             body_timeout_ms: 30_000,
+            spool_limit_bytes: 67_108_864,
+            spool_total_bytes: 4_294_967_296,
             in_flight_limit: 4000,
             connect_timeout_ms: 5000,
             first_byte_timeout_ms: 120_000,

@@ -4,14 +4,18 @@
 
 use std::sync::Arc;
 
+use actix_web::http::Method;
 use bytes::Bytes;
 
 use crate::domain::price::{HiddenOutput, ModelPrice};
 
-use super::dialect::{BodyError, CallShape, Changes, Dialect, OutputCapField, inspect, rewrite, without_hosted_tools};
+use super::dialect::{
+    BodyError, CallShape, Changes, Dialect, OutputCapField, UsageFrames, inspect, rewrite, without_hosted_tools,
+};
+use super::media::{self, MediaAsk};
 use super::provider::{CredentialOwner, EndpointKind, ResolveError, Target, Wanted};
 use super::translate::{self, Failure, Naming, Pair, StreamTranslator, WriteTarget, WriterOptions};
-use super::{Addressed, Incoming, Refusal, Route, Streams, Worker};
+use super::{Addressed, Caller, Incoming, Refusal, Route, Streams, Worker};
 
 /// A call that is ready to be quoted.
 pub(super) struct Prepared {
@@ -25,9 +29,21 @@ pub(super) struct Prepared {
     pub(super) translation: Option<Translation>,
     /// What was left out of a call that passes as it is, as a header says it.
     pub(super) left_out: Option<String>,
+    /// What a call for images or sound asks for.
+    pub(super) media: Option<MediaAsk>,
 }
 
 impl Prepared {
+    /// Whether the provider's usage chunks go on to the client.
+    pub(super) fn usage_frames(&self) -> UsageFrames {
+        match self.target.dialect {
+            Dialect::OpenAi if !self.include_usage => UsageFrames::Hide,
+            Dialect::OpenAi | Dialect::Anthropic | Dialect::Google | Dialect::Bedrock | Dialect::Responses => {
+                UsageFrames::Pass
+            }
+        }
+    }
+
     /// Leaves tools out that the provider runs itself, where the call would else have no bound and can do without them.
     pub(super) fn trim(&mut self) -> Result<(), Refusal> {
         let Some(shape) = self.shape.as_ref().filter(|shape| shape.unbounded == Some("tools")) else {
@@ -94,6 +110,44 @@ impl Translation {
     }
 }
 
+/// How a call's body is taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyKind {
+    Json,
+    Form,
+    JsonOrForm,
+    /// Nothing is read of it.
+    Unread,
+}
+
+/// How the body is taken in of a call to this URL, or to a unified endpoint; known before any of it is read.
+pub fn body_kind(worker: &Worker, caller: &Caller, to: (Option<&url::Url>, EndpointKind, &Method)) -> BodyKind {
+    let (url, endpoint, method) = to;
+    let kind = match url {
+        None => endpoint,
+        Some(url) => {
+            let catalogue = worker.catalogue_for(caller.merchant.mode());
+            let means = catalogue.means(caller.merchant.id, caller.provider_key.as_ref());
+            let target = catalogue.target_of_url(url, method.as_str(), &means);
+            // What has no target is refused when it is prepared, with its body read or not.
+            target.map_or(EndpointKind::Models, |target| target.endpoint)
+        }
+    };
+    match kind {
+        EndpointKind::Opaque => BodyKind::Unread,
+        EndpointKind::Transcriptions | EndpointKind::Translations => BodyKind::Form,
+        EndpointKind::ImageEdits => BodyKind::JsonOrForm,
+        EndpointKind::Chat
+        | EndpointKind::Completions
+        | EndpointKind::Embeddings
+        | EndpointKind::ImageGenerations
+        | EndpointKind::Speech
+        | EndpointKind::TextToSpeech
+        | EndpointKind::CountTokens
+        | EndpointKind::Models => BodyKind::Json,
+    }
+}
+
 /// Reads what the call asks for, finds out where it goes, and translates it where it must be.
 pub(super) fn prepare(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepared, Refusal> {
     let mut prepared = match &incoming.route {
@@ -117,6 +171,9 @@ fn price_now(worker: &Worker, endpoint: EndpointKind, price: Option<Arc<ModelPri
 }
 
 fn by_model(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepared, Refusal> {
+    if incoming.endpoint.is_media() {
+        return media::by_model(worker, incoming);
+    }
     let dialect = incoming.speech;
     let shape = inspect(dialect, &incoming.body, incoming.addressed.as_ref()).map_err(Refusal::Body)?;
     let target = resolve_model(worker, incoming, &shape)?;
@@ -132,6 +189,7 @@ fn by_model(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepared, Refusa
             include_usage: false,
             translation: None,
             left_out: None,
+            media: None,
             target,
         });
     }
@@ -146,6 +204,7 @@ fn spoken(worker: &Worker, incoming: &Incoming<'_>, shape: CallShape, target: Ta
         body: incoming.body.clone(),
         translation: None,
         left_out: None,
+        media: None,
         target,
     };
     if prepared.target.dialect == incoming.speech {
@@ -154,7 +213,7 @@ fn spoken(worker: &Worker, incoming: &Incoming<'_>, shape: CallShape, target: Ta
     translated(worker, incoming, prepared)
 }
 
-fn resolve_model(worker: &Worker, incoming: &Incoming<'_>, shape: &CallShape) -> Result<Target, Refusal> {
+pub(super) fn resolve_model(worker: &Worker, incoming: &Incoming<'_>, shape: &CallShape) -> Result<Target, Refusal> {
     let wanted = Wanted {
         model: &shape.model,
         dialect: incoming.speech,
@@ -207,7 +266,16 @@ fn by_url(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Pr
     if unread && incoming.caller.spend_key.is_some() {
         return Err(Refusal::Resolve(not_named(incoming, &target, url)));
     }
+    if target.endpoint.is_media() {
+        return media::by_url(worker, incoming, target);
+    }
     let shape = match target.endpoint {
+        EndpointKind::ImageGenerations
+        | EndpointKind::ImageEdits
+        | EndpointKind::Speech
+        | EndpointKind::Transcriptions
+        | EndpointKind::Translations
+        | EndpointKind::TextToSpeech => None,
         EndpointKind::CountTokens | EndpointKind::Models | EndpointKind::Opaque => None,
         EndpointKind::Chat | EndpointKind::Completions | EndpointKind::Embeddings => {
             let addressed = target.addressed.as_ref();
@@ -222,6 +290,7 @@ fn by_url(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Pr
         body: incoming.body.clone(),
         translation: None,
         left_out: None,
+        media: None,
         target,
     })
 }

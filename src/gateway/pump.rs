@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::time::timeout;
@@ -17,7 +17,9 @@ use super::conduit::{ClientSide, Cut};
 use super::dialect::{Answer, Dialect, UsageFrames, read_answer};
 use super::dispatch::Dispatch;
 use super::headers;
+use super::media::{MediaAnswer, MediaAsk};
 use super::open_call::{Costs, Ending, OpenCall};
+use super::passage::{self, Carriage};
 use super::prepare::Translation;
 use super::quote::TopUp;
 use super::upstream::{RawAnswer, UpstreamFailure, is_redirect};
@@ -69,6 +71,9 @@ pub struct Errand {
     /// Wants to hear how the provider did.
     pub pass: Option<Pass>,
     pub translation: Option<Translation>,
+    pub carriage: Carriage,
+    /// What a call for images or sound asks for.
+    pub media: Option<MediaAsk>,
 }
 
 impl Errand {
@@ -80,9 +85,7 @@ impl Errand {
             None => {}
         }
     }
-}
 
-impl Errand {
     /// What the client's stream is framed in.
     pub(super) fn framing(&self) -> Dialect {
         self.translation.as_ref().map_or(self.dialect, Translation::client)
@@ -100,6 +103,7 @@ impl Errand {
 /// Runs the call to its answer; a stream goes on from there as its client reads it.
 pub async fn run(worker: Worker, mut errand: Box<Errand>) -> Result<Reply, Refusal> {
     let running = worker.begin_pump();
+    let is_head = errand.dispatch.outgoing.method == Method::HEAD;
     // The query may hold a credential.
     let path = errand.dispatch.outgoing.url.path();
     tracing::debug!(request.id = %errand.call.id, url.path = path, "calling the provider");
@@ -112,10 +116,23 @@ pub async fn run(worker: Worker, mut errand: Box<Errand>) -> Result<Reply, Refus
         Ok(answer) if errand.operators_credential && is_credential_error(answer.status()) => {
             Err(refuse(errand, Refusal::ProviderAuthFailed, 502))
         }
+        Ok(answer) if errand.carriage == Carriage::Unread && (is_head || passage::is_bodiless(&answer)) => {
+            Ok(passage::without_body(errand, answer).await)
+        }
+        Ok(answer) if passes(&errand, &answer) => Ok(passage::begin(worker.clone(), errand, answer, running)),
         Ok(answer) if errand.streaming && answer.status().is_success() && is_event_stream(&answer) => {
             streamed(worker, errand, answer, running).await
         }
         Ok(answer) => whole(&worker, errand, answer).await,
+    }
+}
+
+/// Whether the answer goes on as it comes. An error is read whole, for it may have to be put in other words.
+fn passes(errand: &Errand, answer: &RawAnswer) -> bool {
+    match errand.carriage {
+        Carriage::Read => false,
+        Carriage::Media => answer.status().is_success(),
+        Carriage::Unread => true,
     }
 }
 
@@ -153,7 +170,7 @@ fn fail(mut errand: Box<Errand>, failure: UpstreamFailure) -> Refusal {
         UpstreamFailure::TimedOut => 504,
         UpstreamFailure::Unreachable | UpstreamFailure::Broken => 502,
     };
-    if !failure.may_have_run() {
+    if !failure.may_have_run() || errand.carriage == Carriage::Unread {
         return refuse(errand, refusal, status);
     }
     let usage = errand.call.pricing.estimate(0);
@@ -233,6 +250,9 @@ fn in_clients_words(translation: &Translation, status: StatusCode, body: &[u8]) 
 }
 
 fn ending_of(worker: &Worker, errand: &Errand, status: StatusCode, body: &[u8]) -> Ending {
+    if let Some(ask) = &errand.media {
+        return media_ending(errand, ask, status, body);
+    }
     let answer: Answer = read_answer(errand.dialect, body);
     let (usage, usage_source) = match answer.usage {
         Some(usage) => {
@@ -251,6 +271,18 @@ fn ending_of(worker: &Worker, errand: &Errand, status: StatusCode, body: &[u8]) 
         usage_source,
         service_tier: answer.service_tier,
         response_id: answer.response_id.unwrap_or_default(),
+    }
+}
+
+fn media_ending(errand: &Errand, ask: &MediaAsk, status: StatusCode, body: &[u8]) -> Ending {
+    let answer = MediaAnswer::read(body);
+    let measured = ask.measure(errand.call.pricing.price.as_deref(), &answer);
+    Ending {
+        outcome: Outcome::Completed,
+        usage: measured.usage,
+        usage_source: measured.source,
+        response_id: answer.response_id.unwrap_or_default(),
+        ..Ending::nothing(status.as_u16())
     }
 }
 
@@ -288,7 +320,7 @@ fn text_header(answer: &RawAnswer, name: HeaderName) -> Option<&str> {
     answer.headers().get(name).and_then(|value| value.to_str().ok())
 }
 
-fn is_event_stream(answer: &RawAnswer) -> bool {
+pub(super) fn is_event_stream(answer: &RawAnswer) -> bool {
     let kinds = ["text/event-stream", "application/vnd.amazon.eventstream"];
     text_header(answer, CONTENT_TYPE).is_some_and(|kind| kinds.iter().any(|known| kind.starts_with(known)))
 }

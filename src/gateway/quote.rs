@@ -12,6 +12,7 @@ use crate::domain::room::Claim;
 use super::Refusal;
 use super::calibration::Calibration;
 use super::dialect::{CallShape, Changes, OutputCap, OutputCapField, rewrite};
+use super::media::MediaAsk;
 use super::open_call::Pricing;
 use super::provider::EndpointKind;
 
@@ -58,6 +59,8 @@ pub struct Terms<'a> {
     pub settings: Option<&'a KeySettings>,
     pub wallet_must_cover: bool,
     pub price: Option<std::sync::Arc<ModelPrice>>,
+    /// What a call for images or sound asks for.
+    pub media: Option<&'a MediaAsk>,
     pub endpoint: EndpointKind,
     pub cap_field: OutputCapField,
     pub takes_stream_options: bool,
@@ -76,7 +79,8 @@ pub fn quote(shape: &CallShape, body: &Bytes, terms: Terms<'_>) -> Result<Quote,
         price: terms.price.clone(),
         service_tier: shape.service_tier,
         input_estimate_tokens: input_estimate(shape, &terms),
-        text_bytes: shape.only_text_bytes(),
+        text_bytes: shape.only_text_bytes().filter(|_| terms.media.is_none()),
+        media: terms.media.map(|ask| ask.estimate(terms.price.as_deref())),
     };
     let held = match (cover, &terms.price) {
         (Cover::Nothing, _) => Held::default(),
@@ -110,6 +114,7 @@ impl Quote {
             service_tier: Default::default(),
             input_estimate_tokens: 0,
             text_bytes: None,
+            media: None,
         };
         let Held {
             claim,
@@ -168,7 +173,7 @@ fn cover(shape: &CallShape, terms: &Terms<'_>) -> Cover {
         return Cover::Nothing;
     };
     match enforcement {
-        Enforcement::Adaptive if shape.stream && !hides_output(shape, terms) => Cover::Growing,
+        Enforcement::Adaptive if shape.stream && terms.media.is_none() && !hides_output(shape, terms) => Cover::Growing,
         Enforcement::Adaptive | Enforcement::Strict => Cover::Whole,
         Enforcement::Soft => Cover::Priced,
         Enforcement::Observe => Cover::Nothing,
@@ -186,6 +191,16 @@ fn hides_output(shape: &CallShape, terms: &Terms<'_>) -> bool {
 
 /// Holds the upper bound of the whole call, setting a cap where it has none.
 fn whole(shape: &CallShape, price: &ModelPrice, terms: &Terms<'_>) -> Result<Held, Refusal> {
+    if let Some(ask) = terms.media {
+        if let Some(field) = shape.unbounded {
+            return Err(Refusal::CostUnbounded(field));
+        }
+        let most = ask.upper_bound(price).ok_or(Refusal::CostUnbounded("model"))?;
+        return Ok(Held {
+            claim: Claim::exactly(most.map_err(|_| Refusal::CostUnbounded("n"))?),
+            ..Held::default()
+        });
+    }
     if terms.endpoint == EndpointKind::Embeddings {
         return Ok(Held {
             claim: Claim::exactly(upper_bound(shape, price, 0)?),

@@ -11,7 +11,7 @@ pub const FRAME_LIMIT_BYTES: usize = 1 << 20;
 
 /// A frame passed the limit; nothing after it can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a server-sent event is larger than {FRAME_LIMIT_BYTES} bytes")]
+#[error("a server-sent event is larger than is held")]
 pub struct FrameTooLarge;
 
 /// One event with its terminator, byte for byte.
@@ -107,17 +107,34 @@ enum Place {
 }
 
 /// Takes chunks, gives frames.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct SseSplitter {
     /// The start of a frame that earlier chunks held.
     pending: BytesMut,
     chunk: Bytes,
     place: Place,
+    limit_bytes: usize,
+}
+
+impl Default for SseSplitter {
+    fn default() -> Self {
+        Self::with_limit(FRAME_LIMIT_BYTES)
+    }
 }
 
 impl SseSplitter {
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// One that holds larger frames.
+    pub fn with_limit(limit_bytes: usize) -> Self {
+        Self {
+            pending: BytesMut::new(),
+            chunk: Bytes::new(),
+            place: Place::default(),
+            limit_bytes,
+        }
     }
 
     /// Takes the next chunk; the frames of the one before must have been taken out.
@@ -132,7 +149,7 @@ impl SseSplitter {
             self.hold_rest()?;
             return Ok(None);
         };
-        if self.pending.len() + end > FRAME_LIMIT_BYTES {
+        if self.pending.len() + end > self.limit_bytes {
             return Err(FrameTooLarge);
         }
         let tail = self.chunk.split_to(end);
@@ -150,7 +167,7 @@ impl SseSplitter {
     }
 
     fn hold_rest(&mut self) -> Result<(), FrameTooLarge> {
-        if self.pending.len() + self.chunk.len() > FRAME_LIMIT_BYTES {
+        if self.pending.len() + self.chunk.len() > self.limit_bytes {
             return Err(FrameTooLarge);
         }
         let rest = std::mem::take(&mut self.chunk);

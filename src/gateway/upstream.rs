@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::egress::{GuardedConnector, PrivateHosts, Trust};
 use super::options::GatewayOptions;
+use super::upload::Parcel;
 
 /// The head of an answer with its body still to be read.
 pub type RawAnswer = awc::ClientResponse;
@@ -21,6 +22,8 @@ pub struct Outgoing {
     pub url: Uri,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// In place of the body, where there is one.
+    pub parcel: Parcel,
     pub first_byte_timeout: Duration,
 }
 
@@ -76,10 +79,10 @@ impl Upstream {
             .no_decompress()
             .timeout(outgoing.first_byte_timeout);
         *request.headers_mut() = outgoing.headers;
-        let sent = if outgoing.body.is_empty() {
-            request.send()
-        } else {
-            request.send_body(outgoing.body)
+        let sent = match outgoing.parcel.body().map_err(|_| UpstreamFailure::Unreachable)? {
+            Some(upload) => request.send_body(upload),
+            None if outgoing.body.is_empty() => request.send(),
+            None => request.send_body(outgoing.body),
         };
         sent.await.map_err(|error| {
             tracing::debug!(error = %error, "the provider did not answer");

@@ -1,6 +1,7 @@
 //! What a worker brings to every call: the shared parts of the gateway, and the worker's own client and journal lane.
 //! It also counts the calls in flight, for the bound on them and for the stop that waits until they have ended.
 
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,6 +25,7 @@ use super::open_call::{OpenCall, Pricing};
 use super::options::GatewayOptions;
 use super::provider::{Catalogue, Provider};
 use super::pumps::Pumps;
+use super::spool::{SpoolRoom, SpoolWriter};
 use super::upstream::Upstream;
 
 /// What the gateway is made of.
@@ -40,6 +42,8 @@ pub struct GatewayParts {
     pub metrics: Arc<Metrics>,
     pub slice_tokens: u64,
     pub progress_interval_ms: u64,
+    /// Where bodies are spooled.
+    pub data_dir: PathBuf,
 }
 
 /// The parts that all workers share.
@@ -49,6 +53,7 @@ pub struct Gateway {
     drains: DrainSlots,
     breakers: Breakers,
     private: PrivateHosts,
+    spool_room: SpoolRoom,
     /// Calls and the answers that clients have not taken whole.
     in_flight: AtomicUsize,
     /// Pumps that run; the stop waits for them.
@@ -67,6 +72,7 @@ impl Gateway {
         let private = catalogues.into_iter().flat_map(Catalogue::private_hosts);
         Self {
             private: PrivateHosts::new(private),
+            spool_room: SpoolRoom::new(parts.options.spool_total_bytes),
             parts,
             default_price,
             drains,
@@ -213,6 +219,16 @@ impl Worker {
 
     pub(super) fn drains(&self) -> &DrainSlots {
         &self.gateway.drains
+    }
+
+    /// For a body that is held back.
+    pub fn spool(&self) -> SpoolWriter<'_> {
+        let parts = &self.gateway.parts;
+        SpoolWriter::new(
+            &self.gateway.spool_room,
+            &parts.data_dir,
+            parts.options.spool_limit_bytes,
+        )
     }
 
     pub(super) fn default_price(&self) -> Option<Arc<ModelPrice>> {

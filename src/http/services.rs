@@ -160,6 +160,12 @@ fn unified_path(service: &Service) -> &'static str {
     match service.kind {
         EndpointKind::Completions => "/completions",
         EndpointKind::Embeddings => "/embeddings",
+        EndpointKind::ImageGenerations => "/images/generations",
+        EndpointKind::ImageEdits => "/images/edits",
+        EndpointKind::Transcriptions => "/audio/transcriptions",
+        EndpointKind::Translations => "/audio/translations",
+        EndpointKind::Speech => "/audio/speech",
+        EndpointKind::TextToSpeech => "/forward",
         EndpointKind::Chat | EndpointKind::CountTokens | EndpointKind::Models | EndpointKind::Opaque => {
             match service.provider.dialect {
                 Dialect::OpenAi | Dialect::Google | Dialect::Bedrock | Dialect::Responses => "/chat/completions",
@@ -175,6 +181,11 @@ fn example(service: &Service) -> Value {
     match service.kind {
         EndpointKind::Completions => json!({ "model": model, "prompt": "Hello", "max_tokens": 256 }),
         EndpointKind::Embeddings => json!({ "model": model, "input": "Hello" }),
+        // A form, which no JSON shows.
+        EndpointKind::ImageEdits | EndpointKind::Transcriptions | EndpointKind::Translations => Value::Null,
+        EndpointKind::ImageGenerations => json!({ "model": model, "prompt": "A hill" }),
+        EndpointKind::Speech => json!({ "model": model, "input": "Hello", "voice": "alloy" }),
+        EndpointKind::TextToSpeech => json!({ "model_id": service.model, "text": "Hello" }),
         EndpointKind::Chat | EndpointKind::CountTokens | EndpointKind::Models | EndpointKind::Opaque => {
             let messages = json!([{ "role": "user", "content": "Hello" }]);
             let mut body = json!({ "model": model, "messages": messages });
@@ -205,6 +216,9 @@ fn capabilities(service: &Service) -> Vec<&'static str> {
     let kind = match service.kind {
         EndpointKind::Completions => "completions",
         EndpointKind::Embeddings => return vec!["embeddings"],
+        EndpointKind::ImageGenerations | EndpointKind::ImageEdits => return vec!["images"],
+        EndpointKind::Transcriptions | EndpointKind::Translations => return vec!["transcription"],
+        EndpointKind::Speech | EndpointKind::TextToSpeech => return vec!["speech"],
         EndpointKind::Chat | EndpointKind::CountTokens | EndpointKind::Models | EndpointKind::Opaque => "chat",
     };
     match service.price.hidden_output {

@@ -3,10 +3,12 @@
 pub mod certificates;
 pub mod crowd;
 pub mod database_proxy;
+pub mod form;
 pub mod house;
 pub mod http;
 pub mod postgres;
 pub mod process;
+pub mod scripted;
 pub mod server;
 pub mod simulator;
 pub mod stream;

@@ -38,6 +38,8 @@ pub(super) const NUMBERS: &[(&str, i64, i64)] = &[
     ("spend_keys.slice_tokens", 1, 1_000_000),
     ("gateway.body_limit_bytes", 1024, 1_073_741_824),
     ("gateway.body_timeout_ms", 1, DAY_MS),
+    ("gateway.spool_limit_bytes", 1024, 1_099_511_627_776),
+    ("gateway.spool_total_bytes", 1024, 1_099_511_627_776),
     ("gateway.in_flight_limit", 1, 1_000_000),
     ("gateway.connect_timeout_ms", 1, DAY_MS),
     ("gateway.first_byte_timeout_ms", 1, DAY_MS),

@@ -94,6 +94,11 @@ pub enum OutputCap {
 }
 
 impl CallShape {
+    /// A call of which nothing is known but its model; its body has no place that a rewrite may change.
+    pub fn named(dialect: Dialect, model: String) -> Self {
+        Self::of(dialect, model, 0, Messages::default())
+    }
+
     /// A call of which nothing is known but its model and its messages.
     pub(super) fn of(dialect: Dialect, model: String, body_bytes: u64, messages: Messages) -> Self {
         Self {

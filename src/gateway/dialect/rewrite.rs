@@ -49,7 +49,8 @@ struct Edit {
 /// The body with the changes made; the same bytes, not copied, when nothing changes.
 pub fn rewrite(body: &Bytes, shape: &CallShape, changes: Changes<'_>) -> Bytes {
     let mut edits = Vec::new();
-    if let Some(model) = changes.model.filter(|model| *model != shape.model) {
+    // A call without a body in memory has its model changed where it is.
+    if let Some(model) = changes.model.filter(|model| *model != shape.model && !body.is_empty()) {
         edits.push(Edit {
             place: shape.spans.model.clone(),
             text: serde_json::Value::from(model).to_string(),

@@ -81,7 +81,7 @@ impl Served {
     pub(super) fn new(endpoint: &Endpoint, face: &Face, style: CredentialStyle, base: &Url) -> Self {
         let path = format!("{}{}", face.path, endpoint.path);
         let base = base.as_str().trim_end_matches('/').to_owned();
-        let is_plain = !path.ends_with('*') && !path.contains(MODEL);
+        let is_plain = !path.contains('*') && !path.contains(MODEL);
         Self {
             kind: endpoint.kind,
             dialect: face.dialect,
@@ -137,9 +137,11 @@ impl Served {
         if self.method != method {
             return None;
         }
-        if let Some(start) = self.path.strip_suffix("/*") {
-            let segment = path.strip_prefix(start)?.strip_prefix('/')?;
-            return (!segment.is_empty() && !segment.contains('/')).then_some(None);
+        if self.path.contains('*') {
+            let (wanted, given) = (self.path.split('/'), path.split('/'));
+            let fits = |(wanted, given): (&str, &str)| wanted == given || (wanted == "*" && !given.is_empty());
+            let is_same = wanted.clone().count() == given.clone().count() && wanted.zip(given).all(fits);
+            return is_same.then_some(None);
         }
         if !self.path.contains(MODEL) {
             return (*self.path == *path).then_some(None);

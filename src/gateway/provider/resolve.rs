@@ -152,6 +152,10 @@ impl Provider {
         chosen(dialect).or_else(|| chosen(self.dialect).filter(|_| kind == EndpointKind::Chat))
     }
 
+    fn serves(&self, kind: EndpointKind) -> bool {
+        self.endpoints.iter().any(|(endpoint, _)| endpoint.kind == kind)
+    }
+
     fn require_credential(&self, subject: &str) -> Result<(), ResolveError> {
         if self.has_credential() {
             return Ok(());
@@ -228,6 +232,9 @@ impl Catalogue {
             let Some(price) = provider.price(book, wanted.model) else {
                 continue;
             };
+            if wanted.endpoint.is_media() && !provider.serves(wanted.endpoint) {
+                continue;
+            }
             let choice = Choice {
                 provider,
                 price: Some(price),

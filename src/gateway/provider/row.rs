@@ -52,6 +52,15 @@ pub enum EndpointKind {
     /// OpenAI's older form: a prompt in, a text out.
     Completions,
     Embeddings,
+    ImageGenerations,
+    ImageEdits,
+    Speech,
+    /// A sound heard in its own language.
+    Transcriptions,
+    /// A sound heard in English.
+    Translations,
+    /// ElevenLabs' own form of speech.
+    TextToSpeech,
     /// Free.
     CountTokens,
     /// Free.
@@ -65,7 +74,31 @@ impl EndpointKind {
     pub const fn is_free(self) -> bool {
         match self {
             Self::CountTokens | Self::Models => true,
-            Self::Chat | Self::Completions | Self::Embeddings | Self::Opaque => false,
+            Self::Chat
+            | Self::Completions
+            | Self::Embeddings
+            | Self::ImageGenerations
+            | Self::ImageEdits
+            | Self::Speech
+            | Self::Transcriptions
+            | Self::Translations
+            | Self::TextToSpeech
+            | Self::Opaque => false,
+        }
+    }
+
+    /// True where images or sound are made or heard. A provider has none of these unless its row says so.
+    pub const fn is_media(self) -> bool {
+        match self {
+            Self::ImageGenerations
+            | Self::ImageEdits
+            | Self::Speech
+            | Self::Transcriptions
+            | Self::Translations
+            | Self::TextToSpeech => true,
+            Self::Chat | Self::Completions | Self::Embeddings | Self::CountTokens | Self::Models | Self::Opaque => {
+                false
+            }
         }
     }
 }
@@ -76,7 +109,7 @@ impl EndpointKind {
 pub(super) struct Endpoint {
     pub(super) dialect: Dialect,
     pub(super) method: String,
-    /// Behind the base address; `/*` at the end stands for one more segment, `{model}` for the model.
+    /// Behind the base address; `*` stands for one segment, `{model}` for the model's.
     pub(super) path: String,
     /// Where a stream is asked for, in dialects whose address says it.
     pub(super) stream_path: Option<String>,
@@ -118,6 +151,8 @@ pub(super) struct Row {
     #[serde(default)]
     private: bool,
     endpoints: Option<Vec<EndpointKind>>,
+    #[serde(default)]
+    media: Vec<EndpointKind>,
     #[serde(skip)]
     origin: Origin,
 }
@@ -189,6 +224,7 @@ impl Row {
             output_cap_field: OutputCapField::MaxTokens,
             private: false,
             endpoints: Some(Vec::new()),
+            media: Vec::new(),
             origin: Origin::Operator,
         };
         let base = address(&row.name, &format!("https://{host}"))?;
@@ -275,8 +311,13 @@ impl Row {
 
     fn served(&self, endpoints: &[Endpoint], base: &Url) -> Vec<Served> {
         let is_served = |endpoint: &&Endpoint| {
-            let kinds = self.endpoints.as_ref();
-            kinds.is_none_or(|kinds| kinds.contains(&endpoint.kind))
+            let kinds = self.endpoints.as_ref().filter(|_| !endpoint.kind.is_media());
+            let is_named = |kinds: &Vec<EndpointKind>| kinds.contains(&endpoint.kind);
+            if endpoint.kind.is_media() {
+                is_named(&self.media)
+            } else {
+                kinds.is_none_or(is_named)
+            }
         };
         let own = Face::own(self.dialect, self.credential);
         let faces = std::iter::once(&own).chain(&self.also);

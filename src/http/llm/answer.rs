@@ -69,6 +69,9 @@ pub fn served(served: Served, wishes: Wishes) -> HttpResponse {
 
 /// What stands for a body that the provider left empty, because the official clients read JSON from every answer.
 fn without_body(mut response: HttpResponseBuilder, status: StatusCode, wishes: &Wishes) -> HttpResponse {
+    if status == StatusCode::NOT_MODIFIED {
+        return response.finish();
+    }
     if status.is_success() {
         return response.status(StatusCode::OK).json(json!({}));
     }

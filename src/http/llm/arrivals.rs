@@ -24,6 +24,26 @@ pub(super) async fn embeddings(request: HttpRequest, payload: web::Payload) -> H
     unified(&request, payload, EndpointKind::Embeddings, Speech::OpenAi).await
 }
 
+pub(super) async fn images(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    unified(&request, payload, EndpointKind::ImageGenerations, Speech::OpenAi).await
+}
+
+pub(super) async fn image_edits(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    unified(&request, payload, EndpointKind::ImageEdits, Speech::OpenAi).await
+}
+
+pub(super) async fn transcriptions(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    unified(&request, payload, EndpointKind::Transcriptions, Speech::OpenAi).await
+}
+
+pub(super) async fn translations(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    unified(&request, payload, EndpointKind::Translations, Speech::OpenAi).await
+}
+
+pub(super) async fn speech(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    unified(&request, payload, EndpointKind::Speech, Speech::OpenAi).await
+}
+
 pub(super) async fn messages(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     unified(&request, payload, EndpointKind::Chat, Speech::Anthropic).await
 }

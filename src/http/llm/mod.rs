@@ -9,13 +9,10 @@ mod fallbacks;
 mod metadata;
 mod models;
 mod refusal;
+mod upload;
 
-use std::time::Duration;
-
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{ALLOW, HeaderMap, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
-
-use bytes::Bytes;
 
 use crate::domain::ids::{Mode, RequestId};
 use crate::domain::key::RequestShape;
@@ -27,8 +24,8 @@ use crate::gateway::{Addressed, Incoming, Route, Worker, serve};
 
 use super::address::client_address;
 use super::error::{ApiError, ErrorCode};
-use super::method_not_allowed;
 use super::state::AppState;
+use upload::Received;
 
 /// What Google's clients call, whose address says the model and whether to stream.
 pub fn configure_google(config: &mut web::ServiceConfig) {
@@ -40,7 +37,7 @@ pub fn configure_google(config: &mut web::ServiceConfig) {
                 format!("{version}/{{call:[^/]+/.+:[A-Za-z]+}}"),
             ])
             .route(web::post().to(arrivals::google))
-            .default_service(web::to(method_not_allowed)),
+            .default_service(web::to(only_post)),
         );
     }
 }
@@ -58,7 +55,7 @@ pub fn configure_bedrock(config: &mut web::ServiceConfig) {
         config.service(
             web::resource(path)
                 .route(route)
-                .default_service(web::to(method_not_allowed)),
+                .default_service(web::to(only_post)),
         );
     }
 }
@@ -68,20 +65,47 @@ pub fn configure(config: &mut web::ServiceConfig) {
     let only = |path: &str, route: actix_web::Route| {
         web::resource(path.to_owned())
             .route(route)
-            .default_service(web::to(method_not_allowed))
+            .default_service(web::to(only_get))
+    };
+    let posted = |path: &str, route: actix_web::Route| {
+        web::resource(path.to_owned())
+            .route(route)
+            .default_service(web::to(only_post))
     };
     config
-        .service(only("/chat/completions", web::post().to(arrivals::chat_completions)))
-        .service(only("/messages", web::post().to(arrivals::messages)))
-        .service(only("/messages/count_tokens", web::post().to(arrivals::count_tokens)))
-        .service(only("/responses", web::post().to(arrivals::responses)))
-        .service(only("/completions", web::post().to(arrivals::completions)))
-        .service(only("/embeddings", web::post().to(arrivals::embeddings)))
+        .service(posted("/chat/completions", web::post().to(arrivals::chat_completions)))
+        .service(posted("/messages", web::post().to(arrivals::messages)))
+        .service(posted("/messages/count_tokens", web::post().to(arrivals::count_tokens)))
+        .service(posted("/responses", web::post().to(arrivals::responses)))
+        .service(posted("/completions", web::post().to(arrivals::completions)))
+        .service(posted("/embeddings", web::post().to(arrivals::embeddings)))
+        .service(posted("/images/generations", web::post().to(arrivals::images)))
+        .service(posted("/images/edits", web::post().to(arrivals::image_edits)))
+        .service(posted("/audio/speech", web::post().to(arrivals::speech)))
+        .service(posted(
+            "/audio/transcriptions",
+            web::post().to(arrivals::transcriptions),
+        ))
+        .service(posted("/audio/translations", web::post().to(arrivals::translations)))
         .service(only("/models", web::get().to(models::list)))
         .service(only("/models/{model:.+}", web::get().to(models::retrieve)))
-        .service(only("/rewrite/{target:.*}", web::post().to(arrivals::rewrite)))
+        .service(posted("/rewrite/{target:.*}", web::post().to(arrivals::rewrite)))
         .route("/forward", web::route().to(arrivals::forward))
         .route("/forward/{target:.*}", web::route().to(arrivals::forward));
+}
+
+async fn only_post(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    Err(only_takes("POST", &request))
+}
+
+async fn only_get(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    Err(only_takes("GET", &request))
+}
+
+fn only_takes(method: &'static str, request: &HttpRequest) -> ApiError {
+    let message = format!("This path takes {method}, not {}.", request.method());
+    let refusal = ApiError::new(ErrorCode::MethodNotAllowed).say(message);
+    refusal.header(ALLOW, HeaderValue::from_static(method))
 }
 
 /// What the route says of a call.
@@ -136,7 +160,7 @@ async fn pass(
     let request_id = *id.insert(made.map_err(|error| ApiError::internal("making a request id", &error))?);
     let metadata = metadata::read(request.headers(), arrival.own.metadata.as_deref())?;
     let fallbacks = fallbacks::read(request.headers(), worker.catalogue_for(caller.merchant.mode()))?;
-    let body = read_body(payload, worker).await?;
+    let Received { body, upload } = upload::receive(request, payload, worker, (&caller, &arrival)).await?;
     let wants_cost = asks_for_cost(request.headers());
     let incoming = Incoming {
         id: request_id,
@@ -149,6 +173,7 @@ async fn pass(
         method: request.method().clone(),
         headers: request.headers(),
         body,
+        upload,
         metadata,
         address: client_address(request, &state.trusted_proxies),
         wants_cost,
@@ -164,19 +189,6 @@ async fn pass(
         cost: wants_cost,
     };
     Ok(answer::served(served, wishes))
-}
-
-/// Reads the body within its limits of size and time.
-async fn read_body(payload: web::Payload, worker: &Worker) -> Result<Bytes, ApiError> {
-    let options = worker.options();
-    let patience = Duration::from_millis(options.body_timeout_ms);
-    let read = tokio::time::timeout(patience, payload.to_bytes_limited(options.body_limit_bytes)).await;
-    match read {
-        Err(_) => Err(ApiError::new(ErrorCode::RequestTimeout)),
-        Ok(Err(_)) => Err(ApiError::new(ErrorCode::PayloadTooLarge).field("limit", options.body_limit_bytes)),
-        Ok(Ok(Err(_))) => Err(ApiError::new(ErrorCode::InvalidRequest).say("The body could not be read.")),
-        Ok(Ok(Ok(body))) => Ok(body),
-    }
 }
 
 fn asks_for_cost(headers: &HeaderMap) -> bool {

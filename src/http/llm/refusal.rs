@@ -4,7 +4,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 
 use crate::domain::rate::RateStatus;
 use crate::domain::spend::Now;
-use crate::gateway::dialect::Speech;
+use crate::gateway::dialect::{BodyError, Speech};
 use crate::gateway::provider::ResolveError;
 use crate::gateway::{Refusal, UpstreamFailure};
 use crate::http::error::{ApiError, ErrorCode};
@@ -14,13 +14,7 @@ use super::answer::rate_headers;
 /// The error that the caller sees.
 pub fn of(refusal: Refusal, now: Now, speech: Speech) -> ApiError {
     match refusal {
-        Refusal::Body(error) => {
-            let refused = ApiError::new(ErrorCode::InvalidRequest).say(error.message);
-            match error.param {
-                Some(param) => refused.param(&param),
-                None => refused,
-            }
-        }
+        Refusal::Body(error) => of_body(error),
         Refusal::Resolve(error) => unresolved(&error),
         Refusal::Denied { denial, rate } => with_rate(ApiError::denied(&denial, now), rate, speech),
         Refusal::Account(refusal) => refusal.into(),
@@ -47,6 +41,15 @@ pub fn of(refusal: Refusal, now: Now, speech: Speech) -> ApiError {
             .do_not_retry(),
         Refusal::Upstream(UpstreamFailure::TimedOut) => ApiError::new(ErrorCode::ProviderTimeout).do_not_retry(),
         Refusal::Upstream(UpstreamFailure::Unreachable) => ApiError::new(ErrorCode::ProviderUnreachable),
+    }
+}
+
+/// A body that cannot be read, or not in one way only.
+pub fn of_body(error: BodyError) -> ApiError {
+    let refused = ApiError::new(ErrorCode::InvalidRequest).say(error.message);
+    match error.param {
+        Some(param) => refused.param(&param),
+        None => refused,
     }
 }
 

@@ -154,7 +154,19 @@ fn the_operators_credential_reaches_named_endpoints_only() {
         ),
         (
             "POST",
-            "https://api.elevenlabs.io/v1/text-to-speech/x",
+            "https://api.elevenlabs.io/v1/text-to-speech/x/stream",
+            Caller,
+            EndpointKind::TextToSpeech,
+        ),
+        (
+            "POST",
+            "https://api.elevenlabs.io/v1/text-to-speech/x/y/stream",
+            Caller,
+            EndpointKind::Opaque,
+        ),
+        (
+            "POST",
+            "https://api.cerebras.ai/v1/audio/speech",
             Caller,
             EndpointKind::Opaque,
         ),
