@@ -14,6 +14,7 @@ mod limits;
 mod management;
 mod media;
 mod operator;
+mod prices;
 mod provider_keys;
 mod retries;
 mod storage;

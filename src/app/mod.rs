@@ -7,6 +7,7 @@ mod bootstrap;
 pub mod cli;
 pub mod config;
 mod crew;
+mod hangup;
 mod lease_keeper;
 mod listeners;
 mod operator_client;
@@ -74,6 +75,7 @@ pub async fn serve(config: Config, providers: Providers) -> Result<(), StartErro
         address: start_simulator()?,
         providers,
     };
+    let hangups = signal(SignalKind::hangup())?;
     let booted = boot(config.clone()).await?;
     let first_key = booted.first_key.clone();
     let serving = Serving::start(&config, booted, simulated, listener).await?;
@@ -83,6 +85,7 @@ pub async fn serve(config: Config, providers: Providers) -> Result<(), StartErro
     // Both listen on one socket: whoever has read "ready" must not be answered "starting" on his next connection.
     waiting.stop(true).await;
     serving.state.phase.enter(Phase::Ready);
+    hangup::watch(hangups, serving.state.prices.clone());
     transcript::print(&transcript::Greeting {
         address,
         operator: operator_address,

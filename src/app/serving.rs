@@ -8,13 +8,13 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 
-use crate::domain::price::PriceBook;
 use crate::engine::accounts::Accounts;
 use crate::engine::billing_actor::{BillingActor, BillingParts};
 use crate::engine::clock::Clock;
 use crate::engine::journal::Journal;
 use crate::engine::keyring::{Credential, Keyring};
 use crate::engine::metrics::Metrics;
+use crate::engine::prices::{PriceFiles, Prices};
 use crate::engine::provider_keys::ProviderKeys;
 use crate::engine::sealing::SealingKey;
 use crate::engine::spend::SpendShards;
@@ -64,6 +64,7 @@ impl Serving {
             clock: booted.clock,
             metrics: Arc::new(Metrics::default()),
             provider_keys: Arc::new(booted.provider_keys),
+            prices: Arc::new(load_prices(config)?),
         };
         let journal = Arc::new(Journal::open(
             booted.journal,
@@ -117,6 +118,7 @@ pub struct Shared {
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
     pub provider_keys: Arc<ProviderKeys>,
+    pub prices: Arc<Prices>,
 }
 
 fn start_billing(config: &Config, shared: &Shared, journal: &Journal, sink: PgSink) -> std::io::Result<BillingActor> {
@@ -141,6 +143,7 @@ fn app_state(
         database,
         keyring: Arc::new(keyring),
         provider_keys: shared.provider_keys.clone(),
+        prices: shared.prices.clone(),
         sealing,
         spend: shared.spend.clone(),
         accounts: shared.accounts.clone(),
@@ -191,11 +194,8 @@ fn worker_count(config: &Config) -> usize {
 }
 
 fn gateway_parts(config: &Config, simulated: Simulated, shared: &Shared) -> Result<GatewayParts, StartError> {
-    let prices = file_or(&config.files.prices, SHIPPED_PRICES)?;
     let providers = file_or(&config.files.providers, SHIPPED_PROVIDERS)?;
     let more_providers = file_or(&config.files.more_providers, "")?;
-    let (prices, warnings) = PriceBook::parse(&prices).map_err(|error| StartError::Prices(error.to_string()))?;
-    tracing::debug!(count = warnings.len(), "the price book has warnings");
     let demo = match simulated.providers {
         Providers::Real => Demo::Off,
         Providers::Simulated => Demo::Simulated(simulated.address),
@@ -212,7 +212,7 @@ fn gateway_parts(config: &Config, simulated: Simulated, shared: &Shared) -> Resu
         catalogue: load(demo)?,
         test_catalogue: load(Demo::Simulated(simulated.address))?,
         trust: trust(config)?,
-        prices,
+        prices: shared.prices.clone(),
         spend: shared.spend.clone(),
         accounts: shared.accounts.clone(),
         clock: shared.clock.clone(),
@@ -221,6 +221,17 @@ fn gateway_parts(config: &Config, simulated: Simulated, shared: &Shared) -> Resu
         progress_interval_ms: config.journal.progress_interval_ms,
         data_dir: config.data.dir.clone(),
     })
+}
+
+fn load_prices(config: &Config) -> Result<Prices, StartError> {
+    let files = PriceFiles {
+        shipped: SHIPPED_PRICES,
+        prices: config.files.prices.clone(),
+        more_prices: config.files.more_prices.clone(),
+    };
+    let prices = Prices::load(files).map_err(|error| StartError::Prices(error.to_string()))?;
+    tracing::debug!(count = prices.warnings().len(), "the price book has warnings");
+    Ok(prices)
 }
 
 /// Who vouches for providers: the web's authorities, and those of the operator's file.

@@ -10,6 +10,7 @@ pub mod keyring;
 pub mod metrics;
 pub mod options;
 pub mod ports;
+pub mod prices;
 pub mod provider_keys;
 pub mod random;
 pub mod sealing;

@@ -15,6 +15,7 @@ pub mod egress;
 mod fallback;
 mod frames;
 pub mod headers;
+mod launch;
 mod media;
 mod open_call;
 pub mod options;
@@ -34,41 +35,31 @@ mod upload;
 mod upstream;
 mod worker;
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use actix_web::http::header::HeaderMap;
-
 use crate::domain::ids::RequestId;
-use crate::domain::key::{KeySettings, OnDisconnect};
 use crate::domain::money::Money;
-use crate::domain::rate::RateStatus;
 use crate::domain::request::OpenRequest;
 use crate::domain::room::Claim;
 use crate::domain::spend::{Admission, Attempt, Call, Now};
 use crate::engine::accounts::AccountHold;
-use crate::engine::spend::{Granted, ReserveError, Revocation};
+use crate::engine::spend::{Granted, ReserveError};
 
 use breaker::Pass;
 pub use call::{Addressed, Caller, Fallback, Incoming, Refusal, Refused, Route, Served, Streams, TargetAnswer};
 pub use conduit::ClientSide;
 use course::Course;
-use dialect::{CallShape, Dialect, OutputCapField};
-use dispatch::{Dispatch, Payer};
+use dialect::{Dialect, OutputCapField};
+use dispatch::Payer;
+use launch::{Launch, send};
 pub use media::{FormReader, boundary};
 pub use open_call::Costs;
 use open_call::{OpenCall, Pricing};
-use passage::Carriage;
 pub use prepare::{BodyKind, body_kind};
 use prepare::{Prepared, prepare};
-use provider::{EndpointKind, Target};
-use pump::FirstFrame;
+use provider::Target;
 pub use pump::{Reply, ReplyBody};
 use quote::{Quote, Terms, needs_bound, quote};
 pub use spool::SpoolError;
-use upload::Parcel;
 pub use upload::{ClientBody, Form, Upload};
-use upstream::Outgoing;
 pub use upstream::UpstreamFailure;
 pub use worker::{Gateway, GatewayParts, Place, Worker};
 
@@ -307,138 +298,6 @@ fn public_url(worker: &Worker, incoming: &Incoming<'_>, target: &Target) -> Stri
         .public_base(&target.provider.name)
         .map_or("", |base| base.as_str());
     format!("{}{path}", base.trim_end_matches('/'))
-}
-
-struct Launch {
-    call: OpenCall,
-    prepared: Prepared,
-    quote: Quote,
-    granted: Option<Granted>,
-    account_hold: Option<AccountHold>,
-    payer: Payer,
-    pass: Option<Pass>,
-    first_frame: FirstFrame,
-}
-
-/// Hands the call to a pump of its own and waits for the head of the answer.
-async fn send(worker: &Worker, incoming: Incoming<'_>, launch: Launch) -> Result<TargetAnswer, Refusal> {
-    let Launch {
-        mut call,
-        prepared,
-        quote,
-        granted,
-        account_hold,
-        payer,
-        pass,
-        first_frame,
-    } = launch;
-    call.account_hold = account_hold;
-    let (rate, revocation, settings) = part(granted, &mut call);
-    let usage_frames = prepared.usage_frames();
-    let Prepared {
-        target,
-        shape,
-        translation,
-        left_out,
-        media,
-        ..
-    } = prepared;
-    let streaming = shape.as_ref().is_some_and(|shape| shape.stream);
-    let first_byte_timeout = first_byte_timeout(worker, shape.as_ref());
-    let dropped = translation.as_ref().and_then(|translation| translation.dropped.clone());
-    let dropped = dropped.or(left_out);
-    let outgoing = Outgoing {
-        headers: request_headers(&incoming, &target),
-        method: incoming.method,
-        url: target.url,
-        body: quote.body,
-        parcel: Parcel::new(incoming.upload, target.model),
-        first_byte_timeout,
-    };
-    let errand = pump::Errand {
-        dialect: target.dialect,
-        streaming,
-        usage_frames,
-        carriage: carriage(target.endpoint, streaming),
-        media,
-        reads_usage: shape.is_some(),
-        top_up: quote.top_up,
-        operators_credential: incoming.caller.provider_key.is_none(),
-        drains: settings.is_none_or(|settings| settings.on_disconnect == OnDisconnect::Drain),
-        appends_cost: incoming.wants_cost,
-        first_frame,
-        revocation: revocation.filter(|_| streaming),
-        dispatch: Dispatch { outgoing, payer },
-        pass,
-        translation,
-        call,
-    };
-    let pump = pump::run(worker.clone(), Box::new(errand));
-    let reply = worker.pumps().carry(pump).await?;
-    let provider = target.provider.name.clone();
-    Ok(TargetAnswer {
-        reply,
-        rate,
-        output_cap: quote.output_cap,
-        dropped,
-        simulated: target.provider.simulated,
-        provider,
-    })
-}
-
-/// A call that does not stream has its whole answer's time to its first byte.
-fn first_byte_timeout(worker: &Worker, shape: Option<&CallShape>) -> Duration {
-    let options = worker.options();
-    Duration::from_millis(if shape.is_some_and(|shape| shape.stream) {
-        options.first_byte_timeout_ms
-    } else {
-        options.answer_timeout_ms
-    })
-}
-
-/// How the answer gets to the client, when it is a success.
-const fn carriage(endpoint: EndpointKind, streaming: bool) -> Carriage {
-    match endpoint {
-        EndpointKind::Opaque => Carriage::Unread,
-        EndpointKind::Speech | EndpointKind::TextToSpeech => Carriage::Media,
-        EndpointKind::ImageGenerations
-        | EndpointKind::ImageEdits
-        | EndpointKind::Transcriptions
-        | EndpointKind::Translations
-            if streaming =>
-        {
-            Carriage::Media
-        }
-        EndpointKind::ImageGenerations
-        | EndpointKind::ImageEdits
-        | EndpointKind::Transcriptions
-        | EndpointKind::Translations
-        | EndpointKind::Chat
-        | EndpointKind::Completions
-        | EndpointKind::Embeddings
-        | EndpointKind::CountTokens
-        | EndpointKind::Models => Carriage::Read,
-    }
-}
-
-/// The client's headers that cross.
-fn request_headers(incoming: &Incoming<'_>, target: &Target) -> HeaderMap {
-    let mut headers = headers::request_headers(target.dialect, incoming.headers);
-    if target.endpoint == EndpointKind::Opaque {
-        headers::copy_unread_request_headers(incoming.headers, &mut headers);
-    }
-    headers
-}
-
-type Parts = (Option<RateStatus>, Option<Arc<Revocation>>, Option<Arc<KeySettings>>);
-
-/// Gives the hold to the call and returns the rest.
-fn part(granted: Option<Granted>, call: &mut OpenCall) -> Parts {
-    let Some(granted) = granted else {
-        return (None, None, None);
-    };
-    call.hold = Some(granted.guard);
-    (granted.rate, Some(granted.revocation), Some(granted.settings))
 }
 
 /// Whose credential goes along.

@@ -223,7 +223,7 @@ pub(super) fn resolve_model(worker: &Worker, incoming: &Incoming<'_>, shape: &Ca
     let catalogue = worker.catalogue_for(incoming.caller.merchant.mode());
     let means = catalogue.means(incoming.caller.merchant.id, incoming.caller.provider_key.as_ref());
     catalogue
-        .target_of_model(worker.prices(), wanted, &means)
+        .target_of_model(&worker.prices(), wanted, &means)
         .map_err(Refusal::Resolve)
 }
 
@@ -253,7 +253,7 @@ fn by_rewrite(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Resul
     let addressed = target.addressed.as_ref().or(incoming.addressed.as_ref());
     let shape = inspect(incoming.speech, &incoming.body, addressed).map_err(Refusal::Body)?;
     let model = target.model.take().unwrap_or_else(|| shape.model.clone());
-    target.price = target.provider.price(worker.prices(), &model).cloned();
+    target.price = target.provider.price(&worker.prices(), &model).cloned();
     target.model = Some(model);
     target.readdress(if shape.stream { Streams::Yes } else { Streams::No });
     spoken(worker, incoming, shape, target)
@@ -280,7 +280,7 @@ fn by_url(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Pr
         EndpointKind::Chat | EndpointKind::Completions | EndpointKind::Embeddings => {
             let addressed = target.addressed.as_ref();
             let shape = inspect(target.dialect, &incoming.body, addressed).map_err(Refusal::Body)?;
-            target.price = target.provider.price(worker.prices(), &shape.model).cloned();
+            target.price = target.provider.price(&worker.prices(), &shape.model).cloned();
             Some(shape)
         }
     };

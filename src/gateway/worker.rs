@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arc_swap::Guard;
+
 use crate::domain::ids::{Mode, RequestId};
 use crate::domain::money::Money;
 use crate::domain::price::{ModelPrice, PriceBook};
@@ -14,6 +16,7 @@ use crate::engine::accounts::Accounts;
 use crate::engine::clock::Clock;
 use crate::engine::journal::Lane;
 use crate::engine::metrics::Metrics;
+use crate::engine::prices::Prices;
 use crate::engine::spend::SpendShards;
 
 use super::Caller;
@@ -35,7 +38,7 @@ pub struct GatewayParts {
     /// For test merchants: every provider is the simulated one.
     pub test_catalogue: Catalogue,
     pub trust: Trust,
-    pub prices: PriceBook,
+    pub prices: Arc<Prices>,
     pub spend: SpendShards,
     pub accounts: Accounts,
     pub clock: Clock,
@@ -80,10 +83,6 @@ impl Gateway {
             in_flight: AtomicUsize::new(0),
             pumps: AtomicUsize::new(0),
         }
-    }
-
-    pub fn prices(&self) -> &PriceBook {
-        &self.parts.prices
     }
 
     pub fn breakers(&self) -> &Breakers {
@@ -255,8 +254,9 @@ impl Worker {
         }
     }
 
-    pub fn prices(&self) -> &PriceBook {
-        &self.gateway.parts.prices
+    /// The price book in force, for a moment.
+    pub fn prices(&self) -> Guard<Arc<PriceBook>> {
+        self.gateway.parts.prices.book()
     }
 
     pub fn spend(&self) -> &SpendShards {

@@ -1,7 +1,9 @@
-//! The operator's listener: `/metrics`, health of the server and of its providers, and what the command line does to a running server. The routes under
-//! `/operator` take the token that lies in the data directory, mode 0600: whoever may read that file may do this.
-//! It fails closed: without the token nothing is made. Callers of `/v1` cannot reach any of it.
+//! The operator's listener: `/metrics`, health of the server and of its providers, prices, and what the command line
+//! does to a running server. The routes under `/operator` and `/prices` take the token that lies in the data directory,
+//! mode 0600: whoever may read that file may do this. It fails closed: without the token nothing is made. Callers of
+//! `/v1` cannot reach any of it.
 
+mod prices;
 mod providers;
 pub mod token;
 
@@ -67,6 +69,8 @@ pub fn configure(config: &mut web::ServiceConfig) {
     config
         .service(plain("/metrics").route(web::get().to(metrics)))
         .service(plain("/providers").route(web::get().to(providers::list)))
+        .service(plain("/prices").route(web::get().to(prices::show)))
+        .service(plain("/prices/reload").route(web::post().to(prices::reload)))
         .service(
             plain("/operator/merchants")
                 .route(web::get().to(list_merchants))

@@ -42,6 +42,12 @@ impl Query {
         }
     }
 
+    /// Every value of a parameter that may be there more than once.
+    pub fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
+        let values = self.0.iter().filter(move |(key, _)| key == name);
+        values.map(|(_, value)| value.as_str())
+    }
+
     /// An id of the kind that is asked for.
     pub fn id<T: FromStr>(&self, name: &str) -> Result<Option<T>, ApiError> {
         let id = self.text(name)?.map(|text| {

@@ -112,8 +112,8 @@ fn directory(request: &HttpRequest, state: &AppState) -> Result<Arc<Directory>, 
 }
 
 fn make(worker: &Worker) -> Directory {
-    let catalogue = worker.catalogue();
-    let services = catalogue.services(worker.prices());
+    let (catalogue, prices) = (worker.catalogue(), worker.prices());
+    let services = catalogue.services(&prices);
     let listed = catalogue.providers().iter().filter(|provider| !provider.is_bare_host());
     let entries: Vec<Entry> = listed
         .map(|provider| {
@@ -122,7 +122,7 @@ fn make(worker: &Worker) -> Directory {
         })
         .collect();
     Directory {
-        price_version: worker.prices().version(),
+        price_version: prices.version(),
         whole: rendered(entries.iter()),
         entries,
     }

@@ -13,6 +13,7 @@ use crate::engine::accounts::Accounts;
 use crate::engine::clock::Clock;
 use crate::engine::keyring::Keyring;
 use crate::engine::metrics::Metrics;
+use crate::engine::prices::Prices;
 use crate::engine::provider_keys::ProviderKeys;
 use crate::engine::sealing::SealingKey;
 use crate::engine::spend::SpendShards;
@@ -67,6 +68,7 @@ pub struct StateParts {
     pub database: Database,
     pub keyring: Arc<Keyring>,
     pub provider_keys: Arc<ProviderKeys>,
+    pub prices: Arc<Prices>,
     pub sealing: SealingKey,
     pub spend: SpendShards,
     pub accounts: Accounts,
@@ -84,6 +86,7 @@ pub struct AppState {
     pub database: Database,
     pub keyring: Arc<Keyring>,
     pub provider_keys: Arc<ProviderKeys>,
+    pub prices: Arc<Prices>,
     /// Seals what is stored of merchants' credentials.
     pub sealing: SealingKey,
     pub spend: SpendShards,
@@ -115,6 +118,7 @@ impl AppState {
             database: parts.database,
             keyring: parts.keyring,
             provider_keys: parts.provider_keys,
+            prices: parts.prices,
             sealing: parts.sealing,
             spend: parts.spend,
             accounts: parts.accounts,

@@ -55,6 +55,8 @@ pub struct DataOptions {
 #[serde(deny_unknown_fields)]
 pub struct FileOptions {
     pub prices: PathBuf,
+    /// The operator's own entries of the price book.
+    pub more_prices: PathBuf,
     pub providers: PathBuf,
     /// The operator's own rows of the catalogue.
     pub more_providers: PathBuf,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::ModelPrice;
 use super::import::{Import, PriceError, Source};
+use super::leap::left_out;
 use super::variants::{self, Variants};
 
 /// All prices of one price file, and of the operator's own.
@@ -40,7 +41,17 @@ impl PriceBook {
         }
         if let Some(own) = own {
             for model in import.read(own, Source::Operator)? {
-                prices.insert(model.id.clone(), Arc::new(model));
+                let model = Arc::new(model);
+                if let Some(replaced) = prices.insert(model.id.clone(), model.clone()) {
+                    let left_out = left_out(&replaced, &model).into_iter();
+                    let warn = |what| {
+                        format!(
+                            "{}: its own entry leaves out the price of a {what}, which is free then",
+                            model.id
+                        )
+                    };
+                    import.warnings.extend(left_out.map(warn));
+                }
             }
         }
         let book = Self {

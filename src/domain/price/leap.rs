@@ -1,6 +1,7 @@
 //! Prices that leap: a new book in which a model costs ten times what it does in the book before, or a tenth. That is a
 //! slipped digit more often than it is a price, so whoever changes the book refuses it until it is said to be meant,
-//! in the entry itself or in the call that changes the book. A unit that had no price before does not leap.
+//! in the entry itself or in the call that changes the book. What is priced in one of the books only does not leap; but
+//! where the operator's entry leaves out what the entry that it replaces prices, he is told.
 
 use std::fmt;
 
@@ -126,7 +127,7 @@ fn tier_leap(before: &ModelPrice, now: &ModelPrice) -> Option<Leap> {
 fn rate_leap((before, now): (&Rates, &Rates)) -> Option<(&'static str, i64, i64)> {
     let pairs = before.named().into_iter().zip(now.named()).enumerate();
     let mut leaping = pairs.filter(|(place, ((_, before), (_, now)))| {
-        let priced = *before != 0 || *place < TOKEN_KINDS;
+        let priced = (*before != 0 && *now != 0) || *place < TOKEN_KINDS;
         priced && is_leap(*before, *now)
     });
     leaping
@@ -136,19 +137,35 @@ fn rate_leap((before, now): (&Rates, &Rates)) -> Option<(&'static str, i64, i64)
 
 fn fee_leap(before: &ModelPrice, now: &ModelPrice) -> Option<Leap> {
     let million = |fee: Money| fee.nanos().saturating_mul(1_000_000);
-    let fees = [
-        ("call", before.request_fee, now.request_fee),
-        ("web search", before.web_search_fee, now.web_search_fee),
-    ];
-    let mut leaping = fees
-        .into_iter()
-        .filter(|(_, before, now)| *before != Money::ZERO && is_leap(before.nanos(), now.nanos()));
+    let mut leaping = fees(before, now).into_iter().filter(|(_, before, now)| {
+        let priced = *before != Money::ZERO && *now != Money::ZERO;
+        priced && is_leap(before.nanos(), now.nanos())
+    });
     leaping.next().map(|(what, before, after)| Leap {
         model: now.id.to_string(),
         what: what.to_owned(),
         before: million(before),
         now: million(after),
     })
+}
+
+fn fees(before: &ModelPrice, now: &ModelPrice) -> [(&'static str, Money, Money); 2] {
+    [
+        ("call", before.request_fee, now.request_fee),
+        ("web search", before.web_search_fee, now.web_search_fee),
+    ]
+}
+
+/// What is billed beside tokens by the price before and free by this one, because nothing is said of it.
+pub(super) fn left_out(before: &ModelPrice, now: &ModelPrice) -> Vec<&'static str> {
+    let rates = before.standard.base.named().into_iter().zip(now.standard.base.named());
+    let units = rates
+        .skip(TOKEN_KINDS)
+        .filter(|((_, before), (_, now))| *before != 0 && *now == 0)
+        .map(|((name, _), _)| name);
+    let gone = |(_, before, now): &(&str, Money, Money)| *before != Money::ZERO && *now == Money::ZERO;
+    let fees = fees(before, now).into_iter().filter(gone).map(|(name, _, _)| name);
+    units.chain(fees).collect()
 }
 
 fn is_leap(before: i64, now: i64) -> bool {
@@ -175,8 +192,13 @@ mod tests {
         let table = [
             (base, None),
             (
-                r#""input_cost_per_token": 9.999e-6, "output_cost_per_token": 2e-6, "input_cost_per_token_flex": 5e-7"#,
+                r#""input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6, "input_cost_per_token_flex": 5e-7,
+                   "search_context_cost_per_query": {"high": 0.1}"#,
                 Some("web search"),
+            ),
+            (
+                r#""input_cost_per_token": 9.999e-6, "output_cost_per_token": 2e-6, "input_cost_per_token_flex": 5e-7"#,
+                None,
             ),
             (
                 r#""input_cost_per_token": 1e-5, "output_cost_per_token": 2e-6"#,
@@ -209,14 +231,13 @@ mod tests {
             ),
             (
                 r#""input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6,
-                   "search_context_cost_per_query": {"high": 0.01}, "off_peak_pricing":
+                   "off_peak_pricing":
                    {"input_cost_per_token": 1e-7, "windows": [{"hours_utc": "00:00-01:00"}]}"#,
                 Some("input token, standard"),
             ),
         ];
         for (entry, what) in table {
             let leaps = book(entry).leaps_from(&book(base));
-            // The fee is gone in most entries; what tokens cost is looked at before it.
             let told = leaps.first().map(ToString::to_string);
             assert_eq!(told.is_some(), what.is_some(), "{entry}: {told:?}");
             let (told, what) = (told.unwrap_or_default(), what.unwrap_or_default());

@@ -35,7 +35,7 @@ struct Asked {
 fn ready(worker: &Worker, incoming: &Incoming<'_>, asked: Asked) -> Prepared {
     let Asked { shape, ask, mut target } = asked;
     let model = target.model.as_deref().unwrap_or(&shape.model);
-    target.price = price(&target.provider, worker.prices(), model, &ask).or(target.price);
+    target.price = price(&target.provider, &worker.prices(), model, &ask).or(target.price);
     Prepared {
         body: incoming.body.clone(),
         shape: Some(shape),

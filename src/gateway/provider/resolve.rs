@@ -153,7 +153,7 @@ impl Provider {
     }
 
     fn serves(&self, kind: EndpointKind) -> bool {
-        self.endpoints.iter().any(|(endpoint, _)| endpoint.kind == kind)
+        self.endpoints.iter().any(|served| served.kind == kind)
     }
 
     fn require_credential(&self, subject: &str) -> Result<(), ResolveError> {

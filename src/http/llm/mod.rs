@@ -52,11 +52,7 @@ pub fn configure_bedrock(config: &mut web::ServiceConfig) {
         ),
     ];
     for (path, route) in calls {
-        config.service(
-            web::resource(path)
-                .route(route)
-                .default_service(web::to(only_post)),
-        );
+        config.service(web::resource(path).route(route).default_service(web::to(only_post)));
     }
 }
 

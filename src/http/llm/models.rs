@@ -60,7 +60,7 @@ fn callable(request: &HttpRequest, state: &web::Data<AppState>) -> Result<Vec<Li
     let mode = caller.as_ref().map_or(Mode::Live, |caller| caller.merchant.mode());
     let catalogue = worker.catalogue_for(mode);
     let means = caller.as_ref().map(|caller| catalogue.means(caller.merchant.id, None));
-    let mut models = catalogue.models_with(worker.prices(), &means.unwrap_or_default());
+    let mut models = catalogue.models_with(&worker.prices(), &means.unwrap_or_default());
     models.retain(|model| {
         settings.is_none_or(|settings| settings.allows_model(&model.id) && settings.allows_provider(&model.owned_by))
     });
