@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::house::{House, chat, message, nanos};
-use crate::support::server::eventually;
+use crate::support::server::{eventually, secret_key};
 use crate::support::stream::EventStream;
 
 /// A chat completion for Claude.
@@ -265,12 +265,6 @@ fn openais_responses_are_served_by_every_model() {
         assert!(data.first().unwrap().contains("response.created"), "{data:?}");
         assert!(data.last().unwrap().contains("response.completed"), "{data:?}");
     }
-    let kept = json!({ "model": "gpt-4o-mini", "input": "x", "previous_response_id": "resp_1" });
-    let refused = house.caller(&key).post("/v1/responses", &kept);
-    assert_eq!(
-        (refused.status, &refused.json()["error"]["param"]),
-        (400, &json!("previous_response_id"))
-    );
     house.settled(&id);
     eventually("all are written", || {
         house.database.number("SELECT COUNT(*) FROM requests") == 4
@@ -308,5 +302,51 @@ fn googles_clients_are_served_by_every_model() {
     eventually("all are written", || {
         house.database.number("SELECT COUNT(*) FROM requests") == 4
     });
+    house.books_agree();
+}
+
+#[test]
+fn a_call_goes_on_with_answers_of_its_own_merchant_only() {
+    let mut house = House::new();
+    let run = |arguments: &[&str]| -> Value {
+        let output = house.server.run(arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let second = run(&["merchants", "create", "--name", "second"]);
+    let made = run(&[
+        "keys",
+        "create",
+        "--secret",
+        "--merchant",
+        second["merchant_id"].as_str().unwrap(),
+    ]);
+    let stranger = made["secret_key"].as_str().or(made["key"].as_str()).unwrap().to_owned();
+    let call = |previous: &str| json!({ "model": "gpt-4o-mini", "input": "Hello", "previous_response_id": previous });
+    let first = json!({ "model": "gpt-4o-mini", "input": "Hello [[sim output_tokens=4]]" });
+    let first = house.server.client().post("/v1/responses", &first).expect_status(200);
+    let id = first.json()["id"].as_str().unwrap().to_owned();
+    house.row(&first);
+    for round in ["known to the process", "known to the database"] {
+        let own = house.server.client().post("/v1/responses", &call(&id));
+        assert_eq!(own.status, 200, "{round}: {}", own.text());
+        for (key, previous) in [(stranger.as_str(), id.as_str()), (secret_key(), "resp_of_nobody")] {
+            let refused = house.server.client_with(key).post("/v1/responses", &call(previous));
+            let param = &refused.json()["error"]["param"];
+            assert_eq!(
+                (refused.status, param),
+                (400, &json!("previous_response_id")),
+                "{round}"
+            );
+        }
+        assert!(house.server.stop().success());
+        house.server.start_again();
+    }
+    let kept = json!({ "model": "gpt-4o-mini", "input": "Hello", "conversation": "conv_1" });
+    let refused = house.server.client().post("/v1/responses", &kept);
+    assert_eq!(
+        (refused.status, &refused.json()["error"]["param"]),
+        (400, &json!("conversation"))
+    );
     house.books_agree();
 }

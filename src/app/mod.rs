@@ -14,6 +14,7 @@ mod operator_client;
 mod seal;
 mod serving;
 pub mod simulator;
+mod stored_answers;
 pub mod telemetry;
 mod transcript;
 

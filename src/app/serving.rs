@@ -9,6 +9,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 
 use crate::engine::accounts::Accounts;
+use crate::engine::answers::Answers;
 use crate::engine::billing_actor::{BillingActor, BillingParts};
 use crate::engine::clock::Clock;
 use crate::engine::journal::Journal;
@@ -33,6 +34,7 @@ use super::boot::Booted;
 use super::config::Config;
 use super::crew::{Crew, CrewParts};
 use super::lease_keeper::LeaseKeeper;
+use super::stored_answers::StoredAnswers;
 use super::{Providers, StartError};
 
 const SHIPPED_PRICES: &str = include_str!("../../config/prices.json");
@@ -65,6 +67,7 @@ impl Serving {
             metrics: Arc::new(Metrics::default()),
             provider_keys: Arc::new(booted.provider_keys),
             prices: Arc::new(load_prices(config)?),
+            answers: Arc::new(Answers::new(Box::new(StoredAnswers(booted.database.clone())))),
         };
         let journal = Arc::new(Journal::open(
             booted.journal,
@@ -119,6 +122,7 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     pub provider_keys: Arc<ProviderKeys>,
     pub prices: Arc<Prices>,
+    pub answers: Arc<Answers>,
 }
 
 fn start_billing(config: &Config, shared: &Shared, journal: &Journal, sink: PgSink) -> std::io::Result<BillingActor> {
@@ -217,6 +221,7 @@ fn gateway_parts(config: &Config, simulated: Simulated, shared: &Shared) -> Resu
         accounts: shared.accounts.clone(),
         clock: shared.clock.clone(),
         metrics: shared.metrics.clone(),
+        answers: shared.answers.clone(),
         slice_tokens: config.spend_keys.slice_tokens,
         progress_interval_ms: config.journal.progress_interval_ms,
         data_dir: config.data.dir.clone(),

@@ -3,6 +3,7 @@
 
 pub mod account_actor;
 pub mod accounts;
+pub mod answers;
 pub mod billing_actor;
 pub mod clock;
 pub mod journal;

@@ -7,6 +7,7 @@ pub mod breaker;
 mod calibration;
 mod call;
 mod conduit;
+mod continued;
 mod course;
 pub mod dialect;
 mod dispatch;
@@ -95,6 +96,7 @@ async fn attempt(
 ) -> Result<TargetAnswer, Refusal> {
     // A key that the merchant stored counts from here on as one that the caller sent along.
     incoming.caller.provider_key = prepared.target.key.take();
+    continued::check(worker, &incoming, prepared.shape.as_ref()).await?;
     let pass = admit(worker, &prepared.target)?;
     if needs_bound(
         incoming.caller.spend_key.as_deref(),
@@ -116,7 +118,10 @@ async fn attempt(
         granted: granted.as_ref(),
         attempt_of: course.first(),
     };
-    let call = open(worker, &incoming, admitted)?;
+    let mut call = open(worker, &incoming, admitted)?;
+    if prepared.target.dialect == Dialect::Responses && incoming.caller.provider_key.is_none() {
+        call.answers = Some((worker.answers().clone(), incoming.caller.merchant.id));
+    }
     course.opened(incoming.id);
     let launch = Launch {
         call,

@@ -4,13 +4,14 @@
 
 use std::sync::Arc;
 
-use crate::domain::ids::{RequestId, WalletId};
+use crate::domain::ids::{MerchantId, RequestId, WalletId};
 use crate::domain::money::Money;
 use crate::domain::price::{ModelPrice, ServiceTier};
 use crate::domain::request::{Outcome, Settlement, UsageSource};
 use crate::domain::room::Claim;
 use crate::domain::usage::Usage;
 use crate::engine::accounts::{AccountHold, Accounts};
+use crate::engine::answers::Answers;
 use crate::engine::clock::Clock;
 use crate::engine::journal::{Lane, Written};
 use crate::engine::metrics::Metrics;
@@ -129,6 +130,8 @@ pub struct OpenCall {
     pub(super) wallet_pays: bool,
     /// Output tokens counted so far, for the estimate of a call that is dropped.
     pub served_tokens: u64,
+    /// Where the answer's owner is noted, of answers that OpenAI keeps under the operator's account.
+    pub(super) answers: Option<(Arc<Answers>, MerchantId)>,
     pub(super) settled: bool,
 }
 
@@ -193,6 +196,11 @@ impl OpenCall {
     fn end(&mut self, ending: Ending) -> (Written, Costs) {
         self.settled = true;
         self.count(&ending);
+        if let Some((answers, merchant)) = self.answers.take()
+            && !ending.response_id.is_empty()
+        {
+            answers.note(merchant, &ending.response_id);
+        }
         let mut costs = self.pricing.cost(&ending.usage, ending.service_tier);
         if matches!(ending.usage_source, UsageSource::Estimated | UsageSource::Partial) {
             costs = costs.at_most(self.held().filter(|held| *held > Money::ZERO));

@@ -13,6 +13,7 @@ use crate::domain::ids::{Mode, RequestId};
 use crate::domain::money::Money;
 use crate::domain::price::{ModelPrice, PriceBook};
 use crate::engine::accounts::Accounts;
+use crate::engine::answers::Answers;
 use crate::engine::clock::Clock;
 use crate::engine::journal::Lane;
 use crate::engine::metrics::Metrics;
@@ -43,6 +44,8 @@ pub struct GatewayParts {
     pub accounts: Accounts,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
+    /// Whose the answers are that OpenAI keeps.
+    pub answers: Arc<Answers>,
     pub slice_tokens: u64,
     pub progress_interval_ms: u64,
     /// Where bodies are spooled.
@@ -189,8 +192,13 @@ impl Worker {
             account_hold: None,
             wallet_pays: caller.provider_key.is_none(),
             served_tokens: 0,
+            answers: None,
             settled: false,
         }
+    }
+
+    pub(super) fn answers(&self) -> &Arc<Answers> {
+        &self.gateway.parts.answers
     }
 
     /// Counts a call that cost more than was held for it: a wrong bound, or a provider that ignores a cap.

@@ -5,7 +5,7 @@ mod row;
 
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Jsonb, Nullable, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Bool, Jsonb, Nullable, Text, Uuid as SqlUuid};
 use serde_json::Value;
 
 use super::StorageError;
@@ -30,6 +30,23 @@ pub fn find(connection: &mut PgConnection, merchant: MerchantId, id: RequestId) 
         .bind::<SqlUuid, _>(id.uuid())
         .get_result::<StoredRequest>(connection)?
         .try_into()
+}
+
+/// Whether the merchant got this answer of OpenAI's responses.
+pub fn answered(connection: &mut PgConnection, merchant: MerchantId, response_id: &str) -> Result<bool, StorageError> {
+    #[derive(QueryableByName)]
+    struct Found {
+        #[diesel(sql_type = Bool)]
+        found: bool,
+    }
+    let found: Found = sql_query(
+        "SELECT EXISTS (SELECT 1 FROM requests WHERE merchant_id = $1 AND response_id = $2 \
+         AND response_id LIKE 'resp\\_%') AS found",
+    )
+    .bind::<SqlUuid, _>(merchant.uuid())
+    .bind::<Text, _>(response_id)
+    .get_result(connection)?;
+    Ok(found.found)
 }
 
 /// A merchant's requests, newest first.

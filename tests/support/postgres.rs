@@ -67,6 +67,17 @@ impl TestDatabase {
         row.value
     }
 
+    /// The numbers of an array, read in one statement.
+    pub fn numbers(&self, query: &str) -> Vec<i64> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = diesel::sql_types::Array<diesel::sql_types::BigInt>)]
+            numbers: Vec<i64>,
+        }
+        let row: Row = diesel::sql_query(query).get_result(&mut self.connect()).expect(query);
+        row.numbers
+    }
+
     pub fn execute(&self, statement: &str) -> usize {
         diesel::sql_query(statement)
             .execute(&mut self.connect())
