@@ -8,16 +8,20 @@
 //! `domain <- engine <- { storage, gateway } <- http <- app`.
 //!
 //! # The way of one request
-//! `http::llm` finds the caller and reads the body; `gateway::serve` resolves the provider and translates the body where
+//! `http::llm` finds the caller and reads the body; `gateway::serve`, once for each target of a call with fallbacks
+//! (`gateway::fallback`), resolves the provider and translates the body where
 //! that speaks another dialect (`gateway::prepare`, `gateway::translate`), works out what the call may cost, asks the
 //! key's shard (`engine::spend`) and a prepaid wallet (`engine::accounts`) for a hold, writes OPEN to the
 //! journal (`engine::journal`) and hands the call to a pump (`gateway::pump`, `gateway::stream`). The pump outlives the
-//! client, whose connection drives it (`gateway::pumps`, `gateway::conduit`), writes SETTLE before the last byte leaves, and ends the hold. `engine::billing_actor` reads behind the
-//! journal and has `storage::writer` put each batch into Postgres in one transaction.
+//! client, whose connection drives it (`gateway::pumps`, `gateway::conduit`), sends it (`gateway::dispatch`), writes SETTLE before
+//! the last byte leaves, and ends the hold. `engine::billing_actor` reads behind the journal and has `storage::writer` put
+//! each batch into Postgres in one transaction.
 //!
 //! # To change ... open ...
 //! - how a limit decides: `domain::spend`, `domain::room`; a cycle: `domain::cycle`; the rate limit: `domain::rate`
-//! - what a call may cost: `gateway::quote`; what it did cost: `domain::price`
+//! - what a call may cost: `gateway::quote`; what it did cost: `domain::price`; which prices are in force: `engine::prices`
+//! - images and sound: `gateway::media`; forms and bodies that are not held in memory: `gateway::upload`, `gateway::spool`
+//! - when a provider is left alone: `gateway::breaker`; when a call is sent again: `gateway::dispatch`
 //! - how a provider's answers are read: `gateway::dialect`; which providers there are: `config/providers.toml`
 //! - how one dialect becomes another: `gateway::translate`; where calls may go: `gateway::target`, `gateway::egress`
 //! - an error's code or status: `http::error`; an option: `config/default.toml` and `app::config`

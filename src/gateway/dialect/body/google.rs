@@ -10,6 +10,9 @@ use super::{Dialect, Messages, count, is_set, object_text, present, refusal, unr
 use crate::domain::price::ServiceTier;
 use crate::gateway::call::{Addressed, Streams};
 
+/// What the images of an answer come to at most, should the cap on output not hold for them: the largest is 2,520 tokens.
+const IMAGE_TOKENS: u64 = 16_384;
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Fields<'a> {
@@ -95,11 +98,7 @@ pub(super) fn inspect(body: &[u8], addressed: &Addressed) -> Result<CallShape, B
         .service_tier
         .as_ref()
         .is_some_and(|tier| tier_of(&tier.0).is_none());
-    let unbounded = unbounded
-        .or(modalities
-            .contains("\"IMAGE\"")
-            .then_some("generationConfig.responseModalities"))
-        .or(unknown_tier.then_some("serviceTier"));
+    let unbounded = unbounded.or(unknown_tier.then_some("serviceTier"));
     let place = |raw: &RawValue| {
         let start = raw.get().as_ptr().addr() - text.as_ptr().addr();
         start..start + raw.get().len()
@@ -116,6 +115,9 @@ pub(super) fn inspect(body: &[u8], addressed: &Addressed) -> Result<CallShape, B
     shape.tool_count = tool_count;
     shape.may_think = config.may_think();
     shape.audio_output = modalities.contains("\"AUDIO\"");
+    if modalities.contains("\"IMAGE\"") {
+        shape.predicted_tokens = IMAGE_TOKENS;
+    }
     shape.unbounded = unbounded;
     shape.spans = Spans {
         start: text.find('{').map_or(0, |brace| brace + 1),

@@ -187,11 +187,6 @@ fn what_makes_the_cost_unknowable_is_named() {
         (Dialect::Google, r#"{"serviceTier":"flex"}"#, None),
         (Dialect::Google, r#"{"serviceTier":"moon"}"#, Some("serviceTier")),
         (
-            Dialect::Google,
-            r#"{"generationConfig":{"responseModalities":["TEXT","image"]}}"#,
-            Some("generationConfig.responseModalities"),
-        ),
-        (
             Dialect::Bedrock,
             r#"{"toolConfig":{"tools":[{"toolSpec":{}},{"cachePoint":{}}]}}"#,
             None,

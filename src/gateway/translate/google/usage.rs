@@ -99,24 +99,36 @@ impl WireUsage<'_> {
         let told = self.candidates_token_count.or_zero() + reasoning;
         // Hosts that leave thoughts out of both counts still have them in the total.
         let output = told.max(self.total_token_count.or_zero().saturating_sub(prompt));
-        let audio = audio_count(self.prompt_tokens_details.as_deref());
-        let cached_audio = audio_count(self.cache_tokens_details.as_deref());
+        let (audio, image) = parts_of(self.prompt_tokens_details.as_deref());
+        let (cached_audio, cached_image) = parts_of(self.cache_tokens_details.as_deref());
+        let (made_audio, made_image) = parts_of(self.candidates_tokens_details.as_deref());
+        let (audio, made_audio) = (
+            audio.saturating_sub(cached_audio).min(prompt - cached),
+            made_audio.min(output - reasoning),
+        );
         Some(Usage {
             input_tokens: prompt - cached,
             cache_read_tokens: cached,
             output_tokens: output,
             reasoning_tokens: reasoning,
-            audio_input_tokens: audio.saturating_sub(cached_audio).min(prompt - cached),
-            audio_output_tokens: audio_count(self.candidates_tokens_details.as_deref()).min(output - reasoning),
+            audio_input_tokens: audio,
+            audio_cache_read_tokens: cached_audio.min(cached),
+            image_input_tokens: image.saturating_sub(cached_image).min(prompt - cached - audio),
+            audio_output_tokens: made_audio,
+            image_output_tokens: made_image.min(output - reasoning - made_audio),
             ..Usage::default()
         })
     }
 }
 
-fn audio_count(details: Option<&[Detail<'_>]>) -> u64 {
-    let is_audio = |detail: &&Detail<'_>| detail.modality.as_ref().is_some_and(|modality| modality.0 == "AUDIO");
-    let audio = details.into_iter().flatten().filter(is_audio);
-    audio.fold(0, |sum, detail| sum.max(detail.token_count.or_zero()))
+/// How many tokens were sound, and how many images.
+fn parts_of(details: Option<&[Detail<'_>]>) -> (u64, u64) {
+    let count = |name: &str| {
+        let is_named = |detail: &&Detail<'_>| detail.modality.as_ref().is_some_and(|modality| modality.0 == name);
+        let named = details.into_iter().flatten().filter(is_named);
+        named.fold(0, |sum, detail| sum.max(detail.token_count.or_zero()))
+    };
+    (count("AUDIO"), count("IMAGE"))
 }
 
 pub(in crate::gateway) fn write_usage(usage: &Usage) -> Object<'static> {
@@ -160,6 +172,7 @@ mod tests {
             output_tokens: 27,
             reasoning_tokens: 20,
             audio_input_tokens: 6,
+            audio_cache_read_tokens: 4,
             web_searches: 2,
             ..Usage::default()
         };
