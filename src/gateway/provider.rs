@@ -3,6 +3,7 @@
 //! environment; anything odd in either stops the start. A provider's credential is bound to its own row and goes to no
 //! other address.
 
+mod aliases;
 mod aws;
 mod credentials;
 mod face;
@@ -27,6 +28,7 @@ use url::Url;
 
 use super::dialect::{Dialect, OutputCapField};
 use crate::engine::provider_keys::ProviderKeys;
+use aliases::Aliases;
 use credentials::Credentials;
 use face::Served;
 use row::{File, More, Row};
@@ -130,6 +132,7 @@ pub struct Catalogue {
     providers: Vec<Arc<Provider>>,
     /// The credentials that merchants stored, for their own calls.
     stored: Arc<ProviderKeys>,
+    aliases: Aliases,
 }
 
 impl Catalogue {
@@ -157,7 +160,10 @@ impl Catalogue {
                 return Err(CatalogueError::NoDefault(dialect.name()));
             }
         }
+        let is_provider = |name: &str| find(&providers, name).is_some();
+        let aliases = Aliases::read(more.aliases, is_provider)?;
         Ok(Self {
+            aliases,
             providers,
             stored: Arc::default(),
         })
@@ -185,12 +191,7 @@ impl Catalogue {
 
     /// The provider of this name, or with this prefix in the price book.
     pub fn find(&self, name: &str) -> Option<&Arc<Provider>> {
-        let by_name = self.providers.iter().find(|provider| *provider.name == *name);
-        by_name.or_else(|| {
-            self.providers
-                .iter()
-                .find(|provider| provider.price_prefixes.iter().any(|prefix| **prefix == *name))
-        })
+        find(&self.providers, name)
     }
 
     /// Where the operator's own addresses lead: they need not be of the public internet.
@@ -209,6 +210,14 @@ impl Catalogue {
     pub fn public_base(&self, name: &str) -> Option<&Url> {
         self.find(name).map(|provider| &provider.public_base)
     }
+}
+
+fn find<'p>(providers: &'p [Arc<Provider>], name: &str) -> Option<&'p Arc<Provider>> {
+    let by_name = providers.iter().find(|provider| *provider.name == *name);
+    by_name.or_else(|| {
+        let is_prefix = |provider: &&Arc<Provider>| provider.price_prefixes.iter().any(|prefix| **prefix == *name);
+        providers.iter().find(is_prefix)
+    })
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ use crate::domain::price::{Mode, ModelPrice, PriceBook};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedModel {
     pub id: String,
+    /// The provider's own name of it, where the id is an alias.
+    pub alias_of: Option<String>,
     pub owned_by: Arc<str>,
     pub price: Arc<ModelPrice>,
 }
@@ -40,17 +42,37 @@ impl Catalogue {
     pub fn models_with(&self, book: &PriceBook, means: &Means) -> Vec<ListedModel> {
         let prices = sorted(book, |price| price.mode == Mode::Chat);
         let mut seen = HashSet::new();
-        let mut listed = Vec::new();
+        let mut listed = self.aliased(book, means);
         for provider in self.providers.iter().filter(|provider| means.reach(provider)) {
             for (id, price) in provider.priced(&prices) {
                 if seen.insert(id) {
                     let (id, owned_by) = (id.to_owned(), provider.name.clone());
                     let price = Arc::clone(price);
-                    listed.push(ListedModel { id, owned_by, price });
+                    listed.push(ListedModel {
+                        id,
+                        alias_of: None,
+                        owned_by,
+                        price,
+                    });
                 }
             }
         }
         listed
+    }
+
+    /// The operator's own names for models that can be called now.
+    fn aliased(&self, book: &PriceBook, means: &Means) -> Vec<ListedModel> {
+        let listed = self.aliases.names().filter_map(|(id, target)| {
+            let (name, model) = target.split_once('/')?;
+            let provider = self.find(name).filter(|provider| means.reach(provider))?;
+            Some(ListedModel {
+                id: id.to_owned(),
+                alias_of: Some(model.to_owned()),
+                owned_by: provider.name.clone(),
+                price: provider.price(book, model)?.clone(),
+            })
+        });
+        listed.collect()
     }
 
     /// Every priced model of every provider that has an endpoint for it, whether or not it can be called now.

@@ -216,6 +216,10 @@ impl Catalogue {
     /// Where a model's call goes: `provider/model` names a provider, a bare id goes to the first provider with a
     /// credential that the price book lists for it, an unknown one to the dialect's own provider, without a price.
     pub fn target_of_model(&self, book: &PriceBook, wanted: Wanted<'_>, means: &Means) -> Result<Target, ResolveError> {
+        let wanted = Wanted {
+            model: self.aliases.target(wanted.model).unwrap_or(wanted.model),
+            ..wanted
+        };
         let named = wanted
             .model
             .split_once('/')

@@ -1,5 +1,7 @@
 //! The catalogue file as it is written, and how a row becomes a provider with what the environment adds.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use url::Url;
 
@@ -23,6 +25,8 @@ pub enum CatalogueError {
     Address { name: String, reason: &'static str },
     #[error("{0:?} is not the name of a provider: it must be made of lower-case letters, digits and hyphens")]
     Name(String),
+    #[error("the alias {name:?} must stand for provider/model of a known provider, not for {target:?}")]
+    Alias { name: String, target: String },
     #[error("{variable} is not a key: it must be printable ASCII")]
     Key { variable: String },
     #[error("{variable} is not a list of keys, as in key*2,key: {reason}")]
@@ -42,6 +46,9 @@ pub(super) struct File {
 pub(super) struct More {
     #[serde(default)]
     pub(super) provider: Vec<Row>,
+    /// Names for models, each with `provider/model`.
+    #[serde(default)]
+    pub(super) aliases: BTreeMap<String, String>,
 }
 
 /// What an endpoint is for, which says how its usage is read.

@@ -113,6 +113,35 @@ fn the_list_has_the_chat_models_of_providers_with_a_credential() {
 }
 
 #[test]
+fn an_alias_is_a_call_of_the_model_behind_it() {
+    let aliases = "[aliases]\nfast = \"openai/gpt-4o-mini\"\n\"claude-*\" = \"groq/llama-guard-3-8b\"";
+    let env = |name: &str| {
+        KEYS.iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, key)| (*key).to_owned())
+    };
+    let catalogue = Catalogue::load_with(SHIPPED, aliases, env, Demo::Off).unwrap();
+    let target = catalogue.resolve_model(book(), chat("fast")).unwrap();
+    assert_eq!(
+        (&*target.provider.name, target.model.as_deref()),
+        ("openai", Some("gpt-4o-mini"))
+    );
+    assert!(target.price.is_some());
+    let target = catalogue.resolve_model(book(), messages("claude-haiku-4-5")).unwrap();
+    assert_eq!(
+        (&*target.provider.name, target.model.as_deref()),
+        ("groq", Some("llama-guard-3-8b"))
+    );
+    let listed = catalogue.models_for(book());
+    assert!(
+        listed
+            .iter()
+            .any(|model| model.id == "fast" && *model.owned_by == *"openai")
+    );
+    assert!(refusal("[aliases]\nfast = \"nowhere/m\"", &[]).contains("fast"));
+}
+
+#[test]
 fn listed_hosts_are_reached_with_the_callers_credential_only() {
     let catalogue = catalogue(&KEYS)
         .with_forward_hosts(&["api.example.com".to_owned()])

@@ -62,7 +62,10 @@ fn callable(request: &HttpRequest, state: &web::Data<AppState>) -> Result<Vec<Li
     let means = caller.as_ref().map(|caller| catalogue.means(caller.merchant.id, None));
     let mut models = catalogue.models_with(&worker.prices(), &means.unwrap_or_default());
     models.retain(|model| {
-        settings.is_none_or(|settings| settings.allows_model(&model.id) && settings.allows_provider(&model.owned_by))
+        settings.is_none_or(|settings| {
+            settings.allows_model(model.alias_of.as_ref().unwrap_or(&model.id))
+                && settings.allows_provider(&model.owned_by)
+        })
     });
     Ok(models)
 }
