@@ -18,6 +18,8 @@ mod frames;
 pub mod headers;
 mod launch;
 mod media;
+#[cfg(test)]
+pub(crate) mod noise;
 mod open_call;
 pub mod options;
 mod passage;

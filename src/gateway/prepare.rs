@@ -311,6 +311,7 @@ fn translated(worker: &Worker, incoming: &Incoming<'_>, prepared: Prepared) -> R
         default_output_cap: most.min(worker.options().default_output_cap),
         takes_stream_options: target.provider.takes_stream_options,
         takes_reasoning_effort: price.is_some_and(|price| price.hidden_output != HiddenOutput::Never),
+        echoes_reasoning: target.provider.echoes_reasoning,
     };
     let streams = incoming.addressed.as_ref().map(|addressed| addressed.streams);
     let written = match streams {

@@ -80,6 +80,8 @@ pub struct Provider {
     pub price_tags: Vec<Arc<str>>,
     pub price_prefixes: Vec<Arc<str>>,
     pub takes_stream_options: bool,
+    /// It wants back what a model thought before it called a tool.
+    pub echoes_reasoning: bool,
     pub output_cap_field: OutputCapField,
     /// Answers come from the simulated provider and must say so.
     pub simulated: bool,

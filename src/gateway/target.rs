@@ -271,4 +271,7 @@ const fn refused(message: &'static str) -> TargetError {
 }
 
 #[cfg(test)]
+mod junk_tests;
+
+#[cfg(test)]
 mod tests;

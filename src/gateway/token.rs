@@ -165,6 +165,7 @@ impl<'de> Deserialize<'de> for Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::noise::Noise;
 
     fn decode(json: &str) -> Result<ForwardToken, TokenError> {
         ForwardToken::decode(&base64::engine::general_purpose::STANDARD.encode(json))
@@ -307,5 +308,37 @@ mod tests {
         }
         let mixed = standard.replace('+', "-");
         assert_eq!(ForwardToken::decode(&mixed).unwrap_err(), TokenError::NotAToken);
+    }
+
+    #[test]
+    fn a_mutated_token_is_read_into_what_can_stand_in_a_header_or_refused() {
+        let golden = [
+            r#"{"secret_key":"s3cr3t","customer_id":"c","meter_slug":"m","provider_key":"pr0v","disable_billing":true}"#,
+            r#"{"secret_key":"s3cr3t","customer_profile_secret":"c","plan_id":"sc_1","meter_secret":"m"}"#,
+        ];
+        let mut noise = Noise::new(0x94D0_49BB_1331_11EB);
+        let mut tokens = 0;
+        for case in 0..20_000 {
+            let json = noise.mutate_json(golden[case % 2]);
+            let text = base64::engine::general_purpose::STANDARD.encode(&json);
+            let text = if case % 5 == 0 {
+                noise.mutate(text.as_bytes())
+            } else {
+                text.into_bytes()
+            };
+            let Ok(token) = ForwardToken::decode(&String::from_utf8_lossy(&text)) else {
+                continue;
+            };
+            tokens += 1;
+            let shown = format!("{token:?}");
+            let secrets = [Some(&token.secret_key), token.provider_key.as_ref()];
+            for secret in secrets.into_iter().flatten().map(Secret::expose) {
+                assert!(secret.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{secret:?}");
+                assert!(!secret.is_empty() && secret.trim() == secret, "{secret:?}");
+                assert!(secret.len() < 3 || !shown.contains(secret), "{shown}");
+            }
+            assert!(token.customer.is_none() || token.meter.is_some(), "{shown}");
+        }
+        assert!((1_000..15_000).contains(&tokens), "{tokens}");
     }
 }

@@ -8,6 +8,8 @@ mod body;
 mod call;
 mod error;
 mod google;
+#[cfg(test)]
+mod junk_tests;
 mod media;
 mod openai;
 mod responses;

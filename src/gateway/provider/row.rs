@@ -1,14 +1,17 @@
 //! The catalogue file as it is written, and how a row becomes a provider with what the environment adds.
 
+mod environment;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use url::Url;
 
-use super::credentials::{Credentials, ListError, WeightedKey, read_list};
+use super::credentials::{Credentials, WeightedKey};
 use super::face::{Face, Served};
 use super::{CredentialStyle, Demo, Origin, Provider};
 use crate::gateway::dialect::{Dialect, OutputCapField};
+use environment::{address, expanded, override_address, read_keys};
 
 /// Why the catalogue cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -153,6 +156,8 @@ pub(super) struct Row {
     #[serde(default = "yes")]
     takes_stream_options: bool,
     #[serde(default)]
+    echoes_reasoning: bool,
+    #[serde(default)]
     output_cap_field: OutputCapField,
     /// The address may be of the operator's own network.
     #[serde(default)]
@@ -228,6 +233,7 @@ impl Row {
             price_tags: Vec::new(),
             price_prefixes: Vec::new(),
             takes_stream_options: false,
+            echoes_reasoning: false,
             output_cap_field: OutputCapField::MaxTokens,
             private: false,
             endpoints: Some(Vec::new()),
@@ -299,6 +305,7 @@ impl Row {
             price_tags: self.price_tags.into_iter().map(Into::into).collect(),
             price_prefixes: self.price_prefixes.into_iter().map(Into::into).collect(),
             takes_stream_options: self.takes_stream_options,
+            echoes_reasoning: self.echoes_reasoning,
             output_cap_field: self.output_cap_field,
             simulated: demo != Demo::Off,
         }))
@@ -335,64 +342,4 @@ impl Row {
         });
         served.collect()
     }
-}
-
-/// The keys of the first variable that is set, with its name: of each the list (`..._API_KEYS`) stands over the single.
-fn read_keys(variables: &[String], env: Env<'_>) -> Result<Option<(String, Vec<WeightedKey>)>, CatalogueError> {
-    let set = |variable: &str| {
-        let value = env(variable)?.trim().to_owned();
-        (!value.is_empty()).then_some(value)
-    };
-    for variable in variables {
-        let several = format!("{variable}S");
-        if let Some(text) = set(&several) {
-            let refused = |error: ListError| CatalogueError::Keys {
-                variable: several.clone(),
-                reason: error.to_string(),
-            };
-            let keys = read_list(&text).map_err(refused)?;
-            return Ok(Some((several, keys)));
-        }
-        if let Some(key) = set(variable) {
-            return Ok(Some((variable.clone(), vec![WeightedKey::alone(key)])));
-        }
-    }
-    Ok(None)
-}
-
-fn override_address(variable: &str, env: Env<'_>) -> Result<Option<Url>, CatalogueError> {
-    let value = env(variable).filter(|value| !value.trim().is_empty());
-    value.map(|value| address(variable, value.trim())).transpose()
-}
-
-/// The address with what the environment says of `${NAME:-default}` in it.
-fn expanded(url: &str, env: Env<'_>) -> String {
-    let Some((before, (inside, behind))) = url
-        .split_once("${")
-        .and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
-    else {
-        return url.to_owned();
-    };
-    let (name, default) = inside.split_once(":-").unwrap_or((inside, ""));
-    let value = env(name).map(|value| value.trim().to_owned());
-    let value = value.filter(|value| !value.is_empty());
-    format!("{before}{}{behind}", value.unwrap_or_else(|| default.to_owned()))
-}
-
-/// A base address without a slash at the end.
-fn address(name: &str, text: &str) -> Result<Url, CatalogueError> {
-    let refused = |reason| CatalogueError::Address {
-        name: name.to_owned(),
-        reason,
-    };
-    let mut url = Url::parse(text).map_err(|_| refused("it is not a URL"))?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(refused("it must begin with http:// or https:// and a host"));
-    }
-    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-        return Err(refused("it must have no user, query or fragment"));
-    }
-    let path = url.path().trim_end_matches('/').to_owned();
-    url.set_path(&path);
-    Ok(url)
 }

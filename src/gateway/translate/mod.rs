@@ -10,6 +10,7 @@ mod carried;
 mod effort;
 pub mod google;
 pub mod inner;
+mod issuer;
 mod json;
 mod members;
 mod openai;
@@ -49,6 +50,8 @@ pub struct WriteTarget<'a> {
     pub takes_stream_options: bool,
     /// The model takes `reasoning_effort` (OpenAI's dialect); others refuse a call that has it.
     pub takes_reasoning_effort: bool,
+    /// The host wants back what the model thought before it called a tool (OpenAI's dialect).
+    pub echoes_reasoning: bool,
 }
 
 /// Names of members that were dropped because the target has no word for them and dropping does no harm.
@@ -153,6 +156,7 @@ fn written(pair: Pair, mut request: Request, target: &WriteTarget<'_>) -> Result
         Instructions::First => request.tell_instructions_as_users(),
         Instructions::Anywhere => {}
     }
+    issuer::forget_foreign(&mut request, pair.provider);
     let mut warnings = Warnings(std::mem::take(&mut request.left_out));
     let body = (table(pair.provider).write_request)(&request, target, &mut warnings)?;
     Ok(Translated {

@@ -11,7 +11,7 @@ use crate::gateway::sse::{Frame, SseSplitter};
 mod anthropic_requests;
 mod anthropic_streams;
 mod coding_tools;
-
+mod foreign_thinking;
 mod junk;
 mod openai_requests;
 mod openai_streams;
@@ -38,6 +38,7 @@ fn target(model: &str) -> WriteTarget<'_> {
         default_output_cap: 4_096,
         takes_stream_options: true,
         takes_reasoning_effort: true,
+        echoes_reasoning: false,
     }
 }
 

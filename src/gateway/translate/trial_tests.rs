@@ -22,6 +22,7 @@ pub(super) fn target(model: &str) -> WriteTarget<'_> {
         default_output_cap: 4_096,
         takes_stream_options: true,
         takes_reasoning_effort: true,
+        echoes_reasoning: false,
     }
 }
 

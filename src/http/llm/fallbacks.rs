@@ -123,6 +123,7 @@ mod tests {
     use actix_web::http::header::{HeaderName, HeaderValue};
 
     use super::*;
+    use crate::gateway::noise::Noise;
     use crate::gateway::provider::Demo;
 
     fn catalogue() -> Catalogue {
@@ -221,5 +222,42 @@ mod tests {
         }
         assert_eq!(param(&[b"[]", b"[]"]), HEADER);
         assert_eq!(param(&[b"[{\"model\":\"\xff\"}]"]), HEADER);
+    }
+
+    #[test]
+    fn a_mutated_header_names_targets_of_the_catalogue_or_is_refused() {
+        let golden = [
+            r#"[{"url":"api.openai.com/v1/chat/completions"},{"url":"https://api.anthropic.com/v1/messages","model":"m"}]"#,
+            r#"[{"model":"gpt-4o"},{"url":"https%3A%2F%2Fapi.openai.com%2Fv1%2Fchat%2Fcompletions"},{"url":"anthropic/messages"}]"#,
+        ];
+        let hosts = ["api.openai.com", "api.anthropic.com"];
+        let catalogue = catalogue();
+        let mut noise = Noise::new(0xBF58_476D_1CE4_E5B9);
+        let mut accepted = 0;
+        for case in 0..20_000 {
+            let mut junk = noise.mutate_json(golden[case % 2]);
+            if case % 3 > 0 {
+                junk = noise.mutate(golden[case % 2].as_bytes());
+            }
+            let Ok(value) = HeaderValue::from_bytes(&junk) else {
+                continue;
+            };
+            let mut headers = HeaderMap::new();
+            headers.append(HeaderName::from_static(HEADER), value);
+            let Ok(fallbacks) = read(&headers, &catalogue) else {
+                continue;
+            };
+            accepted += 1;
+            assert!(fallbacks.len() <= COUNT_LIMIT);
+            for fallback in fallbacks.iter() {
+                let shown = String::from_utf8_lossy(&junk);
+                assert!(fallback.url.is_some() || fallback.model.is_some(), "{shown}");
+                if let Some(url) = &fallback.url {
+                    assert!(hosts.contains(&url.host_str().unwrap()), "{url}: {shown}");
+                    assert!(url.scheme() == "https" && url.port().is_none(), "{url}: {shown}");
+                }
+            }
+        }
+        assert!((1_000..19_000).contains(&accepted), "{accepted}");
     }
 }

@@ -179,6 +179,9 @@ fn size(bytes: usize) -> u32 {
 }
 
 #[cfg(test)]
+mod junk_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

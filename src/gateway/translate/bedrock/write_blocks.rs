@@ -136,7 +136,7 @@ impl Writer<'_> {
     fn write_thinking<'a>(&mut self, thinking: &'a Thinking) -> Option<Object<'a>> {
         let reasoning = match (self.family, thinking) {
             (
-                Family::Claude | Family::Nova,
+                Family::Claude,
                 Thinking::Shown {
                     text,
                     signature: Some(signature),

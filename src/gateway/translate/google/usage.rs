@@ -106,7 +106,7 @@ impl WireUsage<'_> {
             audio.saturating_sub(cached_audio).min(prompt - cached),
             made_audio.min(output - reasoning),
         );
-        Some(Usage {
+        let usage = Usage {
             input_tokens: prompt - cached,
             cache_read_tokens: cached,
             output_tokens: output,
@@ -117,7 +117,9 @@ impl WireUsage<'_> {
             audio_output_tokens: made_audio,
             image_output_tokens: made_image.min(output - reasoning - made_audio),
             ..Usage::default()
-        })
+        };
+        // Sums of counts that can be true may be ones that cannot.
+        Some(usage).filter(Usage::is_plausible)
     }
 }
 

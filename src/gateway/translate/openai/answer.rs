@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::content::{Said, WireContent};
 use super::usage::write_usage;
 use crate::gateway::dialect::OpenAiUsage;
 use crate::gateway::translate::carried::{self, Carried};
@@ -29,7 +30,7 @@ struct Choice {
 #[derive(Deserialize)]
 struct Message {
     #[serde(default)]
-    content: Option<String>,
+    content: Option<WireContent>,
     #[serde(default)]
     refusal: Option<String>,
     #[serde(default)]
@@ -74,7 +75,11 @@ fn read_message(message: Message, answer_id: &str) -> Vec<Part> {
         .filter(|text| !text.is_empty())
         .map(|text| Content::Thinking(Thinking::Shown { text, signature: None }));
     let said = |text: &String| !text.is_empty();
-    let text = message.content.filter(said).map(Content::Text);
+    let content = message.content.map(WireContent::said).unwrap_or_default();
+    let content = content.into_iter().map(|piece| match piece {
+        Said::Text(text) => Content::Text(text),
+        Said::Thinking(text) => Content::Thinking(Thinking::Shown { text, signature: None }),
+    });
     let refusal = message.refusal.filter(said).map(Content::Refusal);
     let calls = message.tool_calls.unwrap_or_default().into_iter().enumerate();
     let calls = calls.map(|(index, call)| {
@@ -85,7 +90,7 @@ fn read_message(message: Message, answer_id: &str) -> Vec<Part> {
             signature: None,
         })
     });
-    let contents = thinking.into_iter().chain(text).chain(refusal).chain(calls);
+    let contents = thinking.into_iter().chain(content).chain(refusal).chain(calls);
     contents.map(Part::of).collect()
 }
 
@@ -99,7 +104,7 @@ fn read_stop(reason: Option<&str>, parts: &[Part]) -> Stop {
     let has = |what: fn(&Content) -> bool| parts.iter().any(|part| what(&part.content));
     stop_of(
         reason,
-        Said {
+        Held {
             calls: has(|content| matches!(content, Content::ToolCall(_))),
             refusal: has(|content| matches!(content, Content::Refusal(_))),
         },
@@ -108,18 +113,18 @@ fn read_stop(reason: Option<&str>, parts: &[Part]) -> Stop {
 
 /// What an answer has in it besides text.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Said {
+pub(super) struct Held {
     pub(super) calls: bool,
     pub(super) refusal: bool,
 }
 
-pub(super) fn stop_of(reason: Option<&str>, said: Said) -> Stop {
+pub(super) fn stop_of(reason: Option<&str>, held: Held) -> Stop {
     match reason {
         Some("length") => Stop::OutputCap,
         Some("content_filter") => Stop::Refusal,
         Some("tool_calls" | "function_call") => Stop::ToolCalls,
-        Some(_) | None if said.calls => Stop::ToolCalls,
-        Some(_) | None if said.refusal => Stop::Refusal,
+        Some(_) | None if held.calls => Stop::ToolCalls,
+        Some(_) | None if held.refusal => Stop::Refusal,
         Some(_) | None => Stop::End,
     }
 }

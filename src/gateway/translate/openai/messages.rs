@@ -3,6 +3,7 @@
 
 use serde_json::value::RawValue;
 
+use super::content::Thoughts;
 use crate::gateway::translate::carried::{self, Carried};
 use crate::gateway::translate::inner::{Content, Part, Request, Role, Source, Thinking, ToolCall, Untranslatable};
 use crate::gateway::translate::members::{Element, Kind, Members, elements, kind, string};
@@ -66,6 +67,8 @@ fn read_part(element: Element<'_>, request: &mut Request) -> Result<Part, Untran
     let content = match part.required_text("type")?.as_str() {
         "text" => Content::Text(part.required_text("text")?),
         "refusal" => Content::Refusal(part.required_text("refusal")?),
+        // What Mistral's models answer with, and its clients bring back.
+        "thinking" => Content::Thinking(read_thoughts(&mut part)?),
         "image_url" => {
             let mut image = part.required_object("image_url")?;
             if image.text("detail")?.is_some_and(|detail| detail != "auto") {
@@ -96,6 +99,17 @@ fn read_part(element: Element<'_>, request: &mut Request) -> Result<Part, Untran
         request.leave_out(format!("messages.content.{name}"));
     }
     Ok(Part { content, cache })
+}
+
+fn read_thoughts(part: &mut Members<'_>) -> Result<Thinking, Untranslatable> {
+    part.take("closed");
+    let raw = part.take("thinking").map_or("[]", RawValue::get);
+    let refused = |_| part.refuse("thinking", "this must be a text or a list of texts");
+    let thoughts: Thoughts = serde_json::from_str(raw).map_err(refused)?;
+    Ok(Thinking::Shown {
+        text: thoughts.text(),
+        signature: None,
+    })
 }
 
 fn read_source(members: &mut Members<'_>, name: &str) -> Result<Source, Untranslatable> {

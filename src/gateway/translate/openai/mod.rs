@@ -3,6 +3,8 @@
 //! one cannot be told in other dialects.
 
 mod answer;
+mod calls;
+mod content;
 mod messages;
 mod read_request;
 mod read_stream;

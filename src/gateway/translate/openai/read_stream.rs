@@ -1,10 +1,12 @@
 //! Reads a stream of chat completions. It keeps which part is open, because this dialect never says where one ends. Calls
-//! come one after the other; one that goes on after the next has begun is an error, since it cannot be told in order.
+//! may come in each other's midst and are put in order by `calls`.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::answer::{Said, call_id, stop_of};
+use super::answer::{Held, stop_of};
+use super::calls::{Calls, Piece};
+use super::content::{Said, WireContent};
 use super::read_error;
 use crate::domain::usage::Usage;
 use crate::gateway::dialect::OpenAiUsage;
@@ -38,7 +40,7 @@ struct Choice {
 #[derive(Deserialize)]
 struct Delta {
     #[serde(default)]
-    content: Option<String>,
+    content: Option<WireContent>,
     #[serde(default)]
     refusal: Option<String>,
     #[serde(default)]
@@ -67,13 +69,12 @@ struct FunctionDelta {
     arguments: Option<String>,
 }
 
-/// The part that is open.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The part that is open, where it is no call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Open {
     Text,
     Thinking,
     Refusal,
-    ToolCall { index: u64, id: Option<String> },
 }
 
 #[derive(Debug, Default)]
@@ -81,10 +82,8 @@ pub struct EventReader {
     begun: bool,
     answer_id: String,
     open: Option<Open>,
-    call_count: usize,
-    /// The highest index of a call so far: calls come one after the other.
-    last_index: u64,
-    said: Said,
+    calls: Calls,
+    held: Held,
     usage: Option<Usage>,
     stopped: bool,
     ended: bool,
@@ -117,87 +116,71 @@ impl EventReader {
         }
         if let Some(reason) = choice.finish_reason.filter(|_| !self.stopped) {
             self.stopped = true;
-            self.switch(None, events);
-            events.push(Event::Stop(stop_of(Some(&reason), self.said)));
+            self.close(events);
+            events.push(Event::Stop(stop_of(Some(&reason), self.held)));
         }
     }
 
     fn read_delta(&mut self, delta: Delta, events: &mut Vec<Event>) {
-        let texts = [
-            (delta.reasoning_content.or(delta.reasoning), Open::Thinking),
-            (delta.content, Open::Text),
-            (delta.refusal, Open::Refusal),
-        ];
-        for (text, open) in texts {
-            let Some(text) = text.filter(|text| !text.is_empty()) else {
-                continue;
-            };
-            if self.open.as_ref() != Some(&open) {
-                let kind = match open {
-                    Open::Thinking => PartKind::Thinking,
-                    Open::Refusal => PartKind::Refusal,
-                    Open::Text | Open::ToolCall { .. } => PartKind::Text,
-                };
-                self.said.refusal |= open == Open::Refusal;
-                self.switch(Some(open), events);
-                events.push(Event::PartBegin(kind));
+        if let Some(text) = delta.reasoning_content.or(delta.reasoning) {
+            self.read_text(Open::Thinking, text, events);
+        }
+        for said in delta.content.map(WireContent::said).unwrap_or_default() {
+            match said {
+                Said::Text(text) => self.read_text(Open::Text, text, events),
+                Said::Thinking(text) => self.read_text(Open::Thinking, text, events),
             }
-            events.push(Event::Text(text));
+        }
+        if let Some(text) = delta.refusal {
+            self.read_text(Open::Refusal, text, events);
         }
         for call in delta.tool_calls.unwrap_or_default() {
             self.read_call(call, events);
         }
     }
 
-    fn read_call(&mut self, call: CallDelta, events: &mut Vec<Event>) {
-        let function = call.function.unwrap_or_default();
-        let arguments = function.arguments.filter(|arguments| !arguments.is_empty());
-        let id = call.id.filter(|id| !id.is_empty());
-        match &self.open {
-            Some(Open::ToolCall { index, id: open_id }) if *index == call.index && (id.is_none() || id == *open_id) => {
-            }
-            // More of a call that is over would stand in the wrong one.
-            _ if self.said.calls && self.is_over(call.index, id.as_deref()) => {
-                if arguments.is_some() {
-                    events.push(unreadable());
-                }
-                return;
-            }
-            _ => {
-                self.switch(
-                    Some(Open::ToolCall {
-                        index: call.index,
-                        id: id.clone(),
-                    }),
-                    events,
-                );
-                self.last_index = call.index;
-                self.said.calls = true;
-                events.push(Event::PartBegin(PartKind::ToolCall {
-                    id: id.unwrap_or_else(|| call_id(&self.answer_id, self.call_count)),
-                    name: function.name.unwrap_or_default(),
-                    signature: None,
-                }));
-                self.call_count += 1;
-            }
+    fn read_text(&mut self, open: Open, text: String, events: &mut Vec<Event>) {
+        if text.is_empty() {
+            return;
         }
-        events.extend(arguments.map(Event::Arguments));
+        if self.open != Some(open) {
+            self.close(events);
+            self.open = Some(open);
+            self.held.refusal |= open == Open::Refusal;
+            events.push(Event::PartBegin(match open {
+                Open::Thinking => PartKind::Thinking,
+                Open::Refusal => PartKind::Refusal,
+                Open::Text => PartKind::Text,
+            }));
+        }
+        events.push(Event::Text(text));
     }
 
-    /// Some providers give every call the same index; then a new id tells a new one.
-    fn is_over(&self, index: u64, id: Option<&str>) -> bool {
-        index < self.last_index || (index == self.last_index && id.is_none())
+    fn read_call(&mut self, call: CallDelta, events: &mut Vec<Event>) {
+        if !self.calls.is_open() {
+            self.close(events);
+        }
+        self.held.calls = true;
+        let function = call.function.unwrap_or_default();
+        let piece = Piece {
+            index: call.index,
+            id: call.id.filter(|id| !id.is_empty()),
+            name: function.name,
+            arguments: function.arguments,
+        };
+        self.calls.push(piece, &self.answer_id, events);
     }
 
-    fn switch(&mut self, open: Option<Open>, events: &mut Vec<Event>) {
-        if std::mem::replace(&mut self.open, open).is_some() {
+    fn close(&mut self, events: &mut Vec<Event>) {
+        if self.open.take().is_some() {
             events.push(Event::PartEnd);
         }
+        self.calls.close(events);
     }
 
     fn end(&mut self, events: &mut Vec<Event>) {
         self.ended = true;
-        self.switch(None, events);
+        self.close(events);
         events.extend(self.usage.map(Event::Usage));
         events.push(Event::End);
     }
@@ -207,7 +190,7 @@ impl ReadEvents for EventReader {
     fn push(&mut self, data: &[u8], events: &mut Vec<Event>) {
         if data.trim_ascii() == b"[DONE]" {
             if !self.stopped {
-                events.push(Event::Stop(stop_of(None, self.said)));
+                events.push(Event::Stop(stop_of(None, self.held)));
             }
             return self.end(events);
         }

@@ -1,18 +1,20 @@
 //! Writes turns as messages of chat completions. A user's turn may become several: results of tools stand in messages of
 //! their own, which must follow the calls at once, and only a user's message can show an image.
 
-use crate::gateway::translate::Warnings;
-use crate::gateway::translate::inner::{Content, Part, Request, Role, Source, ToolCall, Untranslatable};
+use crate::gateway::translate::inner::{Content, Part, Request, Role, Source, Thinking, ToolCall, Untranslatable};
 use crate::gateway::translate::json::{Json, Object};
 use crate::gateway::translate::source::data_url;
+use crate::gateway::translate::{Warnings, WriteTarget};
 
 pub(super) fn write_messages<'a>(
     request: &'a Request,
+    target: &WriteTarget<'_>,
     warnings: &mut Warnings,
 ) -> Result<Vec<Json<'a>>, Untranslatable> {
     let mut writer = MessageWriter {
         conversation: request.words.conversation,
         messages: Vec::new(),
+        echoes_reasoning: target.echoes_reasoning,
         warnings,
     };
     writer.system(&request.system)?;
@@ -29,6 +31,7 @@ pub(super) fn write_messages<'a>(
 struct MessageWriter<'a, 'w> {
     conversation: &'static str,
     messages: Vec<Json<'a>>,
+    echoes_reasoning: bool,
     warnings: &'w mut Warnings,
 }
 
@@ -131,12 +134,14 @@ impl<'a> MessageWriter<'a, '_> {
         let mut text: Option<String> = None;
         let mut refusal: Option<&String> = None;
         let mut calls = Vec::new();
+        let mut thinking = String::new();
         for part in parts {
             self.note_mark(part);
             match &part.content {
                 Content::Text(more) => text.get_or_insert_default().push_str(more),
                 Content::Refusal(said) => refusal = Some(said),
                 Content::ToolCall(call) => calls.push(write_call(call)),
+                Content::Thinking(Thinking::Shown { text, .. }) if self.echoes_reasoning => thinking.push_str(text),
                 // It proves nothing to any other provider, and no answer depends on it.
                 Content::Thinking(_) => self.warnings.add("messages.thinking"),
                 Content::Image(_) | Content::Document { .. } | Content::Audio { .. } | Content::ToolResult { .. } => {
@@ -149,6 +154,13 @@ impl<'a> MessageWriter<'a, '_> {
         }
         let mut message = Object::new().with("role", "assistant").with("content", text);
         message.put_some("refusal", refusal);
+        if self.echoes_reasoning && !calls.is_empty() {
+            // A turn with calls and without thinking is refused there; a blank is the least that counts as some.
+            message.put(
+                "reasoning_content",
+                if thinking.is_empty() { " ".to_owned() } else { thinking },
+            );
+        }
         message.put_list("tool_calls", calls);
         self.messages.push(message.into());
         Ok(())

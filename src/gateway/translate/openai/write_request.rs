@@ -20,7 +20,7 @@ pub fn write_request(
     warnings: &mut Warnings,
 ) -> Result<Vec<u8>, Untranslatable> {
     let mut body = Object::new().with("model", target.model);
-    body.put("messages", write_messages(request, warnings)?);
+    body.put("messages", write_messages(request, target, warnings)?);
     body.put_some(target.cap_field.name(), request.max_output_tokens);
     write_sampling(&mut body, request, warnings);
     write_stop_sequences(&mut body, request)?;

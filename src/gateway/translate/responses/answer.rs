@@ -3,9 +3,9 @@
 use serde::Deserialize;
 
 use super::items::{Call, Progress, function_call, message, reasoning, refusal_part, response_id, text_part};
-use super::sealed::of_openai;
 use super::usage::{WireUsage, write_usage};
 use crate::gateway::translate::inner::{Answer, Content, Part, Stop, Thinking, ToolCall};
+use crate::gateway::translate::issuer::of_openai;
 use crate::gateway::translate::json::{Json, Object};
 
 /// An answer; streams have it inside their first and last events.

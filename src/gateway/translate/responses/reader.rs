@@ -4,10 +4,10 @@
 use serde::Deserialize;
 
 use super::answer::{Failure, Item, Wire, read_stop};
-use super::sealed::of_openai;
 use super::usage::WireUsage;
 use crate::domain::usage::Usage;
 use crate::gateway::translate::inner::{Event, PartKind, Stop, Thinking};
+use crate::gateway::translate::issuer::of_openai;
 use crate::gateway::translate::openai;
 use crate::gateway::translate::stream::{ReadEvents, broken_off, unreadable};
 

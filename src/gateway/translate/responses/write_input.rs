@@ -1,10 +1,10 @@
 //! Writes turns as items of `input`.
 
-use super::sealed::for_openai;
 use crate::gateway::translate::Warnings;
 use crate::gateway::translate::inner::{
     Content, Part, Request, Role, Source, Thinking, ToolCall, Turn, Untranslatable,
 };
+use crate::gateway::translate::issuer::for_openai;
 use crate::gateway::translate::json::{Json, Object};
 use crate::gateway::translate::source::data_url;
 

@@ -185,6 +185,7 @@ fn results_of_tools_follow_their_calls_and_their_images_follow_them() {
         {"role": "tool", "tool_call_id": "toolu_2", "content": ""},
         {"role": "user", "content": [shown, {"type": "text", "text": "And?"}]}]});
     let warnings = [
+        "reasoning",
         "cache_control",
         "messages.thinking",
         "messages.tool_result.image",

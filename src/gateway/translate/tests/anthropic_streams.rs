@@ -111,26 +111,113 @@ fn parallel_calls_are_blocks_one_after_the_other() {
     assert_eq!(out, [&expected[..], &ended("tool_use")].concat());
 }
 
+/// One tool's id, name and input, as the stream tells them block by block.
+fn tools(out: &[Value]) -> Vec<(String, String)> {
+    let mut list: Vec<(String, String)> = Vec::new();
+    for event in out {
+        match event["type"].as_str().unwrap() {
+            "content_block_start" => list.push((event["content_block"]["id"].to_string(), String::new())),
+            "content_block_delta" => {
+                let (_, input) = list.last_mut().unwrap();
+                input.push_str(event["delta"]["partial_json"].as_str().unwrap());
+            }
+            _ => {}
+        }
+    }
+    list
+}
+
 #[test]
-fn a_call_that_goes_on_after_the_next_began_is_an_error() {
-    let named = |index: u64| {
-        call(json!({"index": index, "id": format!("c{index}"), "function": {"name": "f", "arguments": ""}}))
+fn calls_in_each_others_midst_are_told_one_after_the_other() {
+    let named = |index: u64, arguments: &str| {
+        call(json!({"index": index, "id": format!("c{index}"), "function": {"name": "f", "arguments": arguments}}))
+    };
+    let more = |index: u64, arguments: &str| call(json!({"index": index, "function": {"arguments": arguments}}));
+    let stop = || [chunk(json!({}), json!("tool_calls")), usage_chunk()];
+    let interleaved = vec![
+        named(0, ""),
+        named(1, "{\"b"),
+        more(0, "{\"a}"),
+        more(1, "\":2"),
+        named(2, ""),
+        more(0, "\":1}"),
+        more(1, "}"),
+        more(2, "{}"),
+    ];
+    let together = vec![
+        call(json!({"index": 0, "id": "c0", "function": {"name": "f"}})),
+        said(json!({"tool_calls": [
+            {"index": 1, "id": "c1", "function": {"name": "f", "arguments": "{\"b\":2}"}},
+            {"index": 2, "id": "c2", "function": {"name": "f", "arguments": "{}"}},
+            {"index": 0, "id": "c0", "function": {"arguments": "{\"a}\":1}"}},
+        ]})),
+    ];
+    let expected = [("\"c0\"", "{\"a}\":1}"), ("\"c1\"", "{\"b\":2}"), ("\"c2\"", "{}")];
+    let expected = expected.map(|(id, input)| (id.to_owned(), input.to_owned()));
+    for chunks in [interleaved, together] {
+        let out = heard(&[&chunks[..], &stop()].concat());
+        assert_eq!(tools(&out), expected);
+        assert_eq!(out[out.len() - 2..], ended("tool_use"));
+    }
+    let empty = [named(0, ""), named(1, ""), more(0, "")];
+    let out = heard(&[&empty[..], &stop()].concat());
+    assert_eq!(tools(&out).len(), 2);
+    assert_eq!(out[out.len() - 2..], ended("tool_use"));
+}
+
+#[test]
+fn more_of_a_call_that_is_over_and_more_than_can_wait_are_errors() {
+    let named = |index: u64, arguments: &str| {
+        call(json!({"index": index, "id": format!("c{index}"), "function": {"name": "f", "arguments": arguments}}))
     };
     let late = call(json!({"index": 0, "function": {"arguments": "{}"}}));
-    let out = heard(&[named(0), named(1), late]);
-    assert_eq!(
-        out.last().unwrap()["error"]["message"],
-        "the provider sent an event that cannot be read"
-    );
-    let empty = call(json!({"index": 0, "function": {"arguments": ""}}));
+    let large = call(json!({"index": 1, "function": {"arguments": "x".repeat(600_000)}}));
+    for chunks in [
+        vec![named(0, "{}"), named(1, ""), late],
+        vec![named(0, "{"), named(1, ""), large.clone(), large],
+    ] {
+        let out = replay(TO_OPENAI, [openai_stream(&chunks).as_bytes()]);
+        let last = data_of(&out).pop().unwrap();
+        assert_eq!(
+            last["error"]["message"],
+            "the provider sent an event that cannot be read"
+        );
+    }
+}
+
+#[test]
+fn mistrals_chunks_of_thinking_and_text_are_blocks() {
+    let thinking = |text: &str| json!([{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]);
     let out = heard(&[
-        named(0),
-        named(1),
-        empty,
-        chunk(json!({}), json!("tool_calls")),
+        said(json!({"role": "assistant", "content": ""})),
+        said(json!({"content": thinking("H")})),
+        said(json!({"content": thinking("m")})),
+        said(json!({"content": [{"type": "text", "text": "Hel"}]})),
+        said(json!({"content": "lo"})),
+        chunk(json!({}), json!("stop")),
         usage_chunk(),
     ]);
-    assert_eq!(out[out.len() - 2..], ended("tool_use"));
+    let grown = |index, kind: &str, member: &str, text: &str| delta(index, json!({"type": kind, member: text}));
+    let expected = [
+        begun(),
+        block(0, json!({"type": "thinking", "thinking": "", "signature": ""})),
+        grown(0, "thinking_delta", "thinking", "H"),
+        grown(0, "thinking_delta", "thinking", "m"),
+        closed(0),
+        block(1, json!({"type": "text", "text": ""})),
+        grown(1, "text_delta", "text", "Hel"),
+        grown(1, "text_delta", "text", "lo"),
+        closed(1),
+    ];
+    assert_eq!(out, [&expected[..], &ended("end_turn")].concat());
+    let whole = answered(
+        TO_OPENAI,
+        &json!({"id": "m", "choices": [{"message": {"role": "assistant", "content": [
+            {"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}, {"type": "text", "text": "Hello"}]},
+            "finish_reason": "stop"}]}),
+    );
+    let expected = json!([{"type": "thinking", "thinking": "Hm", "signature": ""}, {"type": "text", "text": "Hello"}]);
+    assert_eq!(whole["content"], expected);
 }
 
 #[test]

@@ -6,50 +6,9 @@ use std::time::Instant;
 use serde_json::value::RawValue;
 
 use super::*;
+use crate::gateway::noise::Noise;
 
 const CASES: usize = 20_000;
-
-/// A small generator of numbers that look random (xorshift).
-struct Noise(u64);
-
-impl Noise {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 11).unwrap() % end.max(1)
-    }
-
-    /// Some bytes changed, cut out, doubled, or exchanged for another value.
-    fn mutate(&mut self, body: &[u8]) -> Vec<u8> {
-        const VALUES: [&str; 8] = [
-            "null",
-            "-1",
-            "1e999",
-            "[]",
-            "{}",
-            "\"\\ud800\"",
-            "{\"type\":{}}",
-            "\"~e30\"",
-        ];
-        let mut out = body.to_vec();
-        for _ in 0..=self.below(3) {
-            let at = self.below(out.len());
-            let end = (at + self.below(24)).min(out.len());
-            match self.below(5) {
-                0 => out[at] = u8::try_from(self.below(256)).unwrap(),
-                1 => drop(out.drain(at..end)),
-                2 => drop(out.splice(at..at, body[..end.min(body.len())].to_vec())),
-                3 => drop(out.splice(at..end, VALUES[self.below(VALUES.len())].bytes())),
-                _ => out.truncate(end),
-            }
-            if out.is_empty() {
-                out.push(b'{');
-            }
-        }
-        out
-    }
-}
 
 fn openai_request() -> Value {
     json!({"model": "m", "stream": true, "stream_options": {"include_usage": true}, "stop": ["a"], "reasoning_effort": "low",
@@ -107,7 +66,7 @@ fn anthropic_events(count: usize) -> Vec<Value> {
 
 #[test]
 fn mutated_requests_are_translated_or_refused() {
-    let mut noise = Noise(0x9E37_79B9_7F4A_7C15);
+    let mut noise = Noise::new(0x9E37_79B9_7F4A_7C15);
     let bodies = [
         (TO_ANTHROPIC, openai_request().to_string()),
         (TO_OPENAI, anthropic_request().to_string()),
@@ -127,7 +86,7 @@ fn mutated_requests_are_translated_or_refused() {
 
 #[test]
 fn mutated_answers_and_streams_end_in_the_clients_dialect() {
-    let mut noise = Noise(0xD1B5_4A32_D192_ED03);
+    let mut noise = Noise::new(0xD1B5_4A32_D192_ED03);
     let streams = [
         (TO_ANTHROPIC, anthropic_stream(&anthropic_events(2))),
         (TO_OPENAI, openai_stream(&openai_chunks(2))),
