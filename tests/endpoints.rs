@@ -78,6 +78,42 @@ fn counting_tokens_costs_nothing_and_still_asks_the_key() {
             .error_code(),
         "model_not_allowed"
     );
+    eventually("both are written", || {
+        house.database.number("SELECT COUNT(*) FROM requests") == 2
+    });
     assert_eq!(house.settled(&id)["current_spend"], "0.00");
     house.books_agree();
+}
+
+#[test]
+fn counting_tokens_of_a_model_without_a_counter_is_an_estimate_that_leaves_no_row() {
+    let house = House::new();
+    let (id, key) =
+        house.mint(json!({ "name": "one", "request_shape": "anthropic", "allowed_models": ["gpt-4o-mini"] }));
+    let caller = house.caller(&key);
+    let text = "How many tokens are in this? ".repeat(40);
+    let call = |model: &str| json!({ "model": model, "messages": [{ "role": "user", "content": text }] });
+    let counted = caller
+        .post("/v1/messages/count_tokens", &call("gpt-4o-mini"))
+        .expect_status(200);
+    assert_eq!(counted.header("x-lava-estimated"), Some("true"));
+    let tokens = counted.json()["input_tokens"].as_u64().unwrap();
+    assert!((280..=330).contains(&tokens), "{tokens}");
+    let refused = caller.post("/v1/messages/count_tokens", &call("gpt-4o"));
+    assert_eq!(refused.error_code(), "model_not_allowed");
+    assert_eq!(house.settled(&id)["current_spend"], "0.00");
+    assert_eq!(house.database.number("SELECT COUNT(*) FROM requests"), 0);
+    house.books_agree();
+}
+
+#[test]
+fn the_root_says_who_is_there_to_whoever_asks() {
+    let house = House::new();
+    let caller = house.caller("no key at all");
+    let answer = caller.get("/").expect_status(200).json();
+    assert_eq!(answer["name"], "caldera");
+    assert!(answer["version"].is_string());
+    let head = caller.send("HEAD", "/", None).expect_status(200);
+    assert!(head.body.is_empty());
+    caller.send("POST", "/", None).expect_status(405);
 }

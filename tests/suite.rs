@@ -9,6 +9,7 @@ mod egress;
 mod endpoints;
 mod fallbacks;
 mod gateway;
+mod google;
 mod headers;
 mod limits;
 mod management;

@@ -33,11 +33,21 @@ pub struct Dispatch {
     /// Without a credential.
     pub outgoing: Outgoing,
     pub payer: Payer,
+    /// On the credential that the last try carried, where the operator has several.
+    lease: Option<Lease>,
 }
 
 impl Dispatch {
+    pub fn new(outgoing: Outgoing, payer: Payer) -> Self {
+        Self {
+            outgoing,
+            payer,
+            lease: None,
+        }
+    }
+
     /// Sends the call and waits for the head of the answer.
-    pub async fn send(&self, worker: &Worker) -> Result<RawAnswer, UpstreamFailure> {
+    pub async fn send(&mut self, worker: &Worker) -> Result<RawAnswer, UpstreamFailure> {
         let began = Instant::now();
         let (mut credential, mut lease) = match &self.payer {
             Payer::Own(credential) => (Some(credential.clone()), None),
@@ -51,6 +61,7 @@ impl Dispatch {
             }
             let again = Again::after(&sent, tries, began.elapsed());
             if again == Again::Never {
+                self.lease = lease;
                 return sent;
             }
             used.extend(lease.take());
@@ -61,6 +72,13 @@ impl Dispatch {
             }
             tries += 1;
             worker.metrics().retries.add(1);
+        }
+    }
+
+    /// The provider's answer says, behind its head, that it does not take this credential.
+    pub fn turned_away(&self, worker: &Worker) {
+        if let Some(lease) = &self.lease {
+            lease.turned_away(worker.clock().now());
         }
     }
 

@@ -85,7 +85,7 @@ pub(super) async fn send(worker: &Worker, incoming: Incoming<'_>, launch: Launch
         appends_cost: incoming.wants_cost,
         first_frame,
         revocation: revocation.filter(|_| streaming),
-        dispatch: Dispatch { outgoing, payer },
+        dispatch: Dispatch::new(outgoing, payer),
         pass,
         translation,
         call,

@@ -8,6 +8,7 @@ mod calibration;
 mod call;
 mod conduit;
 mod continued;
+mod count;
 mod course;
 pub mod dialect;
 mod dispatch;
@@ -112,6 +113,9 @@ async fn attempt(
         attempt: course.attempt(),
     };
     let granted = reserve(worker, &incoming, &prepared, asked).await?;
+    if let Some(tokens) = prepared.estimate {
+        return Ok(count::answer(&incoming, &prepared, tokens));
+    }
     let account_hold = cover(worker, &incoming.caller, granted.as_ref(), quote.claim).await?;
     let payer = payer(&incoming, &prepared.target)?;
     let admitted = Admitted {

@@ -5,6 +5,8 @@
 use std::sync::Arc;
 
 use actix_web::http::Method;
+mod translation;
+
 use bytes::Bytes;
 
 use crate::domain::price::{HiddenOutput, ModelPrice};
@@ -14,8 +16,9 @@ use super::dialect::{
 };
 use super::media::{self, MediaAsk};
 use super::provider::{CredentialOwner, EndpointKind, ResolveError, Target, Wanted};
-use super::translate::{self, Failure, Naming, Pair, StreamTranslator, WriteTarget, WriterOptions};
-use super::{Addressed, Caller, Incoming, Refusal, Route, Streams, Worker};
+use super::translate::{self, WriteTarget};
+use super::{Addressed, Caller, Incoming, Refusal, Route, Streams, Worker, count};
+pub use translation::Translation;
 
 /// A call that is ready to be quoted.
 pub(super) struct Prepared {
@@ -31,6 +34,8 @@ pub(super) struct Prepared {
     pub(super) left_out: Option<String>,
     /// What a call for images or sound asks for.
     pub(super) media: Option<MediaAsk>,
+    /// Our own count of its tokens, which is then the answer: nothing is sent.
+    pub(super) estimate: Option<u64>,
 }
 
 impl Prepared {
@@ -55,58 +60,6 @@ impl Prepared {
             self.left_out = Some(trimmed.left_out.join(", "));
         }
         Ok(())
-    }
-}
-
-/// How the answer gets back into the client's dialect.
-#[derive(Clone, Debug)]
-pub struct Translation {
-    pair: Pair,
-    /// The client asked for the usage chunk (OpenAI's dialect).
-    include_usage: bool,
-    /// The model's name at the provider.
-    model: String,
-    /// Our id of the call, for an answer that has none.
-    request_id: String,
-    /// Unix seconds, for a dialect that tells them (OpenAI's).
-    created_s: u64,
-    /// The names of what was dropped because the provider has no word for it, as a header says it.
-    pub(super) dropped: Option<String>,
-}
-
-impl Translation {
-    pub(super) fn client(&self) -> Dialect {
-        self.pair.client
-    }
-
-    /// A translator for a stream.
-    pub(super) fn stream(&self) -> StreamTranslator {
-        let options = WriterOptions {
-            include_usage: self.include_usage,
-            created_s: self.created_s,
-            model: self.model.clone(),
-        };
-        StreamTranslator::new(self.pair, options).with_id(self.request_id.clone())
-    }
-
-    /// A whole answer in the client's words; `None` for one that cannot be read.
-    pub(super) fn answer(&self, body: &[u8]) -> Option<Bytes> {
-        let naming = Naming {
-            id: &self.request_id,
-            model: &self.model,
-            created_s: self.created_s,
-        };
-        translate::named_answer(self.pair, body, naming)
-    }
-
-    /// A provider's error in the client's words.
-    pub(super) fn error(&self, status: u16, body: &[u8]) -> Bytes {
-        let failure = Failure {
-            status,
-            body,
-            request_id: Some(&self.request_id),
-        };
-        translate::error(self.pair, failure)
     }
 }
 
@@ -176,7 +129,13 @@ fn by_model(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepared, Refusa
     }
     let dialect = incoming.speech;
     let shape = inspect(dialect, &incoming.body, incoming.addressed.as_ref()).map_err(Refusal::Body)?;
-    let target = resolve_model(worker, incoming, &shape)?;
+    let target = match resolve_model(worker, incoming, &shape, incoming.endpoint) {
+        Err(refusal) if count::is_missing(incoming, &refusal) => return count::estimated(worker, incoming, &shape),
+        resolved => resolved?,
+    };
+    if target.endpoint.is_free() && target.dialect != dialect {
+        return count::translated(worker, incoming, target);
+    }
     if target.endpoint.is_free() {
         let model = target.model.as_deref().filter(|model| *model != shape.model);
         let changes = Changes {
@@ -190,6 +149,7 @@ fn by_model(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepared, Refusa
             translation: None,
             left_out: None,
             media: None,
+            estimate: None,
             target,
         });
     }
@@ -205,19 +165,44 @@ fn spoken(worker: &Worker, incoming: &Incoming<'_>, shape: CallShape, target: Ta
         translation: None,
         left_out: None,
         media: None,
+        estimate: None,
         target,
     };
     if prepared.target.dialect == incoming.speech {
-        return Ok(prepared);
+        return unmixed(incoming, prepared);
     }
     translated(worker, incoming, prepared)
 }
 
-pub(super) fn resolve_model(worker: &Worker, incoming: &Incoming<'_>, shape: &CallShape) -> Result<Target, Refusal> {
+/// The call without what answers of other providers left in it, where there is any of it.
+fn unmixed(incoming: &Incoming<'_>, prepared: Prepared) -> Result<Prepared, Refusal> {
+    let is_conversation = prepared.target.endpoint == EndpointKind::Chat;
+    let Some(body) = is_conversation
+        .then(|| translate::without_foreign(&prepared.body))
+        .flatten()
+    else {
+        return Ok(prepared);
+    };
+    let addressed = prepared.target.addressed.as_ref().or(incoming.addressed.as_ref());
+    let shape = inspect(incoming.speech, &body, addressed).map_err(Refusal::Body)?;
+    Ok(Prepared {
+        shape: Some(shape),
+        body,
+        ..prepared
+    })
+}
+
+/// Where a call of this kind to the model goes.
+pub(super) fn resolve_model(
+    worker: &Worker,
+    incoming: &Incoming<'_>,
+    shape: &CallShape,
+    endpoint: EndpointKind,
+) -> Result<Target, Refusal> {
     let wanted = Wanted {
         model: &shape.model,
         dialect: incoming.speech,
-        endpoint: incoming.endpoint,
+        endpoint,
         streams: if shape.stream { Streams::Yes } else { Streams::No },
     };
     let catalogue = worker.catalogue_for(incoming.caller.merchant.mode());
@@ -291,6 +276,7 @@ fn by_url(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Pr
         translation: None,
         left_out: None,
         media: None,
+        estimate: None,
         target,
     })
 }
@@ -298,21 +284,9 @@ fn by_url(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Pr
 /// The same call in the provider's dialect.
 fn translated(worker: &Worker, incoming: &Incoming<'_>, prepared: Prepared) -> Result<Prepared, Refusal> {
     let target = &prepared.target;
-    let pair = Pair {
-        client: incoming.speech,
-        provider: target.dialect,
-    };
-    let price = target.price.as_deref();
-    let most = price.and_then(|price| price.max_output_tokens).unwrap_or(u64::MAX);
-    let model = target.model.as_deref().unwrap_or_default();
-    let write = WriteTarget {
-        model,
-        cap_field: OutputCapField::of(target.dialect, target.provider.output_cap_field),
-        default_output_cap: most.min(worker.options().default_output_cap),
-        takes_stream_options: target.provider.takes_stream_options,
-        takes_reasoning_effort: price.is_some_and(|price| price.hidden_output != HiddenOutput::Never),
-        echoes_reasoning: target.provider.echoes_reasoning,
-    };
+    let mut translation = Translation::new(worker, incoming, target);
+    translation.include_usage = prepared.include_usage;
+    let (pair, write) = (translation.pair, write_target(worker, target));
     let streams = incoming.addressed.as_ref().map(|addressed| addressed.streams);
     let written = match streams {
         Some(Streams::Yes) => translate::streaming_request(pair, &prepared.body, &write),
@@ -326,25 +300,32 @@ fn translated(worker: &Worker, incoming: &Incoming<'_>, prepared: Prepared) -> R
     })?;
     let asked = prepared.shape.as_ref();
     let addressed = Addressed {
-        model: model.to_owned(),
+        model: translation.model.clone(),
         streams: match asked {
             Some(shape) if shape.stream => Streams::Yes,
             Some(_) | None => Streams::No,
         },
     };
     let shape = inspect(target.dialect, &written.body, Some(&addressed)).map_err(Refusal::Body)?;
-    let translation = Translation {
-        pair,
-        include_usage: prepared.include_usage,
-        model: model.to_owned(),
-        request_id: incoming.id.to_string(),
-        created_s: u64::try_from(worker.clock().now().wall_s()).unwrap_or(0),
-        dropped: Some(written.warnings.header()).filter(|names| !names.is_empty()),
-    };
+    translation.note_dropped(&written.warnings);
     Ok(Prepared {
         shape: Some(shape),
         body: written.body,
         translation: Some(translation),
         ..prepared
     })
+}
+
+/// What a writer must know of the target.
+pub(super) fn write_target<'t>(worker: &Worker, target: &'t Target) -> WriteTarget<'t> {
+    let price = target.price.as_deref();
+    let most = price.and_then(|price| price.max_output_tokens).unwrap_or(u64::MAX);
+    WriteTarget {
+        model: target.model.as_deref().unwrap_or_default(),
+        cap_field: OutputCapField::of(target.dialect, target.provider.output_cap_field),
+        default_output_cap: most.min(worker.options().default_output_cap),
+        takes_stream_options: target.provider.takes_stream_options,
+        takes_reasoning_effort: price.is_some_and(|price| price.hidden_output != HiddenOutput::Never),
+        echoes_reasoning: target.provider.echoes_reasoning,
+    }
 }

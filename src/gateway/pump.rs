@@ -14,7 +14,7 @@ use crate::engine::spend::Revocation;
 
 use super::breaker::{Pass, Trouble};
 use super::conduit::{ClientSide, Cut};
-use super::dialect::{Answer, Dialect, UsageFrames, read_answer};
+use super::dialect::{Answer, Dialect, UsageFrames, read_answer, refuses_key};
 use super::dispatch::Dispatch;
 use super::headers;
 use super::media::{MediaAnswer, MediaAsk};
@@ -203,6 +203,10 @@ async fn whole(worker: &Worker, mut errand: Box<Errand>, answer: RawAnswer) -> R
         Ok(Err(Cut)) => return Err(fail(errand, UpstreamFailure::Broken)),
         Err(_) => return Err(fail(errand, UpstreamFailure::TimedOut)),
     };
+    if errand.operators_credential && refuses_key(status.as_u16(), &body) {
+        errand.dispatch.turned_away(worker);
+        return Err(refuse(errand, Refusal::ProviderAuthFailed, 502));
+    }
     errand.answered(status);
     let ending = if status.is_success() && errand.reads_usage {
         ending_of(worker, &errand, status, &body)

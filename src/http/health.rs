@@ -1,4 +1,4 @@
-//! `/health`, `/healthz`: the process lives. `/readyz`: it serves; 503 while it starts and from the moment it stops,
+//! `/`: what answers here. `/health`, `/healthz`: the process lives. `/readyz`: it serves; 503 while it starts and from the moment it stops,
 //! so that whatever sends it traffic stops before it does. None of them asks the database: it may be away while the
 //! gateway serves.
 
@@ -7,6 +7,11 @@ use serde_json::json;
 
 use super::error::ApiError;
 use super::state::{AppState, Phase};
+
+/// GET and HEAD `/`: clients ask for it before they know a key, to see whether somebody is there.
+pub async fn root() -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") }))
+}
 
 /// GET `/health` and `/healthz`: always 200.
 pub async fn live(state: web::Data<AppState>) -> HttpResponse {

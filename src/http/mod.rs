@@ -50,6 +50,7 @@ pub fn configure(config: &mut ServiceConfig) {
 /// The same port while there is nothing to serve yet: health, and 503 `starting` to all else. It needs no data.
 pub fn configure_starting(config: &mut ServiceConfig) {
     config
+        .service(root())
         .service(plain("/health").route(web::get().to(health::live_while_starting)))
         .service(plain("/healthz").route(web::get().to(health::live_while_starting)))
         .default_service(web::to(starting));
@@ -63,9 +64,16 @@ pub async fn method_not_allowed(request: HttpRequest) -> Result<HttpResponse, Ap
 
 fn health_routes(config: &mut ServiceConfig) {
     config
+        .service(root())
         .service(plain("/health").route(web::get().to(health::live)))
         .service(plain("/healthz").route(web::get().to(health::live)))
         .service(plain("/readyz").route(web::get().to(health::ready)));
+}
+
+fn root() -> Resource {
+    plain("/")
+        .route(web::get().to(health::root))
+        .route(web::head().to(health::root))
 }
 
 fn management_routes(config: &mut ServiceConfig) {

@@ -9,6 +9,9 @@ use super::wire::{Text, TextBytes};
 use crate::domain::usage::Usage;
 use crate::gateway::translate::google::{Grounding, WireUsage};
 
+/// The reason of an error that is about the credential.
+const KEY_INVALID: &str = "API_KEY_INVALID";
+
 /// A whole answer, or a piece of a stream.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -99,6 +102,45 @@ pub(super) fn read_answer(body: &[u8]) -> Answer {
     }
 }
 
+/// Whether an error says that Google does not take the credential: it is told as a wrong argument (400). Only the reason
+/// counts, which no caller can write; the OpenAI-like face of the API puts the error into a list.
+pub fn refuses_key(status: u16, body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Told<'a> {
+        // First, because a list could be read as an object without names.
+        #[serde(borrow)]
+        Several(Vec<Wrapped<'a>>),
+        #[serde(borrow)]
+        One(Wrapped<'a>),
+    }
+    #[derive(Deserialize)]
+    struct Wrapped<'a> {
+        #[serde(borrow)]
+        error: Explained<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Explained<'a> {
+        #[serde(borrow, default)]
+        details: Vec<Detail<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Detail<'a> {
+        #[serde(borrow, default)]
+        reason: Option<Text<'a>>,
+    }
+    if status != 400 {
+        return false;
+    }
+    let told = match serde_json::from_slice(body) {
+        Ok(Told::One(error)) => vec![error],
+        Ok(Told::Several(errors)) => errors,
+        Err(_) => return false,
+    };
+    let mut details = told.iter().flat_map(|wrapped| &wrapped.error.details);
+    details.any(|detail| detail.reason.as_ref().is_some_and(|reason| reason.0 == KEY_INVALID))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,6 +159,26 @@ mod tests {
         assert_eq!(answer.model.as_deref(), Some("gemini-2.5-flash"));
         assert_eq!(answer.content_bytes, 5 + 1 + 2);
         assert_eq!(read_answer(b"<html>"), Answer::default());
+    }
+
+    #[test]
+    fn a_key_that_is_not_taken_is_known_by_its_reason_only() {
+        let error = r#"{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":[
+            {"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID","domain":"googleapis.com"},
+            {"@type":"type.googleapis.com/google.rpc.LocalizedMessage","locale":"en"}]}}"#;
+        let list = format!("[{error}]");
+        let echoed = r#"{"error":{"code":400,"message":"no field API_KEY_INVALID","details":[{"reason":"OTHER"}]}}"#;
+        let table = [
+            (400, error, true),
+            (400, &list, true),
+            (403, error, false),
+            (400, echoed, false),
+            (400, r#"{"error":{"message":"x"}}"#, false),
+            (400, "<html>", false),
+        ];
+        for (status, body, expected) in table {
+            assert_eq!(refuses_key(status, body.as_bytes()), expected, "{status} {body}");
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod wire;
 pub use body::{inspect, without_hosted_tools};
 pub use call::{BodyError, CallShape, OutputCap};
 pub use error::{ErrorDetail, error_body};
+pub use google::refuses_key;
 pub use rewrite::{Changes, rewrite, with_model};
 pub use stream::{FrameVerdict, StreamReader, UsageFrames};
 

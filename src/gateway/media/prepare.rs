@@ -16,7 +16,7 @@ use super::{MediaAsk, hearing, images, speech};
 /// A call whose model says where it goes.
 pub fn by_model(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepared, Refusal> {
     let (shape, ask) = read(incoming, incoming.endpoint)?;
-    let target = resolve_model(worker, incoming, &shape)?;
+    let target = resolve_model(worker, incoming, &shape, incoming.endpoint)?;
     Ok(ready(worker, incoming, Asked { shape, ask, target }))
 }
 
@@ -43,6 +43,7 @@ fn ready(worker: &Worker, incoming: &Incoming<'_>, asked: Asked) -> Prepared {
         translation: None,
         left_out: None,
         media: Some(ask),
+        estimate: None,
         target,
     }
 }

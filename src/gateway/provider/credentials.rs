@@ -159,6 +159,15 @@ impl Lease {
         self.take(reply, now);
     }
 
+    /// Learns that the provider does not take the credential, where only the body of its answer says so.
+    pub fn turned_away(&self, now: Now) {
+        let reply = Reply::Status {
+            status: 401,
+            retry_after: None,
+        };
+        self.take(reply, now);
+    }
+
     fn take(&self, reply: Reply<'_>, now: Now) {
         let Some(pause) = reply.pause(now) else { return };
         let pause_us = u64::try_from(pause.as_micros()).unwrap_or(u64::MAX);

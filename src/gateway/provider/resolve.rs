@@ -142,14 +142,16 @@ impl Provider {
         self.endpoints.iter().any(|served| served.is_chosen_for(kind, dialect))
     }
 
-    /// Where a call goes: in its own dialect where the provider speaks it, and a conversation else in the provider's.
+    /// Where a call goes: in its own dialect where the provider speaks it; a conversation, and a call that counts the
+    /// tokens of one, else in the provider's.
     fn endpoint_for(&self, kind: EndpointKind, dialect: Dialect) -> Option<&Served> {
         let chosen = |dialect| {
             self.endpoints
                 .iter()
                 .find(move |served| served.is_chosen_for(kind, dialect))
         };
-        chosen(dialect).or_else(|| chosen(self.dialect).filter(|_| kind == EndpointKind::Chat))
+        let is_translated = matches!(kind, EndpointKind::Chat | EndpointKind::CountTokens);
+        chosen(dialect).or_else(|| chosen(self.dialect).filter(|_| is_translated))
     }
 
     fn serves(&self, kind: EndpointKind) -> bool {

@@ -7,6 +7,7 @@ mod anthropic;
 mod arguments;
 pub mod bedrock;
 mod carried;
+pub mod count;
 mod effort;
 pub mod google;
 pub mod inner;
@@ -17,6 +18,7 @@ mod openai;
 pub mod responses;
 mod source;
 mod stream;
+mod switch;
 #[cfg(test)]
 #[path = "trial_tests.rs"]
 mod trial;
@@ -29,6 +31,7 @@ use stream::{ReadEvents, WriteEvents};
 
 pub use inner::Untranslatable;
 pub use stream::{StreamTranslator, WriterOptions};
+pub use switch::without_foreign;
 
 /// Who speaks what. Requests go from the client's dialect to the provider's, everything else comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -56,12 +56,17 @@ pub(super) async fn responses(request: HttpRequest, payload: web::Payload) -> Ht
     unified(&request, payload, EndpointKind::Chat, Speech::Responses).await
 }
 
-/// `models/{model}:generateContent` and `:streamGenerateContent?alt=sse`.
+/// `models/{model}:generateContent`, `:streamGenerateContent?alt=sse` and `:countTokens`.
 pub(super) async fn google(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let refused = |error: ApiError| answer::refused(&error, Speech::Google, None);
     let call = request.match_info().get("call").unwrap_or_default();
+    let mut endpoint = EndpointKind::Chat;
     let (model, streams) = match call.rsplit_once(':') {
         Some((model, "generateContent")) => (model, Streams::No),
+        Some((model, "countTokens")) => {
+            endpoint = EndpointKind::CountTokens;
+            (model, Streams::No)
+        }
         Some((model, "streamGenerateContent")) if request.query_string().split('&').any(|piece| piece == "alt=sse") => {
             (model, Streams::Yes)
         }
@@ -79,7 +84,12 @@ pub(super) async fn google(request: HttpRequest, payload: web::Payload) -> HttpR
         model: model.to_owned(),
         streams,
     };
-    by_address(&request, payload, Speech::Google, addressed).await
+    let call = Call {
+        speech: Speech::Google,
+        endpoint,
+        addressed,
+    };
+    by_address(&request, payload, call).await
 }
 
 /// `model/{model}/converse`.
@@ -94,23 +104,34 @@ pub(super) async fn converse_stream(request: HttpRequest, payload: web::Payload)
 
 async fn bedrock(request: &HttpRequest, payload: web::Payload, streams: Streams) -> HttpResponse {
     let model = request.match_info().get("model").unwrap_or_default().to_owned();
-    by_address(request, payload, Speech::Bedrock, Addressed { model, streams }).await
+    let call = Call {
+        speech: Speech::Bedrock,
+        endpoint: EndpointKind::Chat,
+        addressed: Addressed { model, streams },
+    };
+    by_address(request, payload, call).await
 }
 
 /// A call whose address says the model and whether to stream.
-async fn by_address(
-    request: &HttpRequest,
-    payload: web::Payload,
+struct Call {
     speech: Speech,
+    endpoint: EndpointKind,
     addressed: Addressed,
-) -> HttpResponse {
+}
+
+async fn by_address(request: &HttpRequest, payload: web::Payload, call: Call) -> HttpResponse {
+    let Call {
+        speech,
+        endpoint,
+        addressed,
+    } = call;
     match OwnParameters::read(request.query_string()) {
         Ok(own) => {
             let call = Arrival {
                 speech,
                 required_shape: None,
                 route: Route::Model,
-                endpoint: EndpointKind::Chat,
+                endpoint,
                 addressed: Some(addressed),
                 own,
             };

@@ -31,13 +31,19 @@ use upload::Received;
 pub fn configure_google(config: &mut web::ServiceConfig) {
     for version in ["/v1beta", "/v1alpha"] {
         config.service(
+            web::resource(format!("{version}/models"))
+                .route(web::get().to(models::google_list))
+                .default_service(web::to(only_get)),
+        );
+        config.service(
             web::resource([
                 format!("{version}/models/{{call:.+}}"),
                 // Some take a model's name that has a slash for a path of its own.
                 format!("{version}/{{call:[^/]+/.+:[A-Za-z]+}}"),
             ])
             .route(web::post().to(arrivals::google))
-            .default_service(web::to(only_post)),
+            .route(web::get().to(models::google_retrieve))
+            .default_service(web::to(get_and_post)),
         );
     }
 }
@@ -96,6 +102,10 @@ async fn only_post(request: HttpRequest) -> Result<HttpResponse, ApiError> {
 
 async fn only_get(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     Err(only_takes("GET", &request))
+}
+
+async fn get_and_post(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    Err(only_takes("GET, POST", &request))
 }
 
 fn only_takes(method: &'static str, request: &HttpRequest) -> ApiError {

@@ -138,6 +138,41 @@ fn what_one_provider_sealed_goes_to_no_other_whatever_the_client_speaks() {
 }
 
 #[test]
+fn a_client_that_goes_on_with_a_provider_of_its_own_dialect_leaves_the_others_seals_behind() {
+    let seals = [CLAUDE_SIGNATURE, CLAUDE_HIDDEN, GOOGLE_SIGNATURE, OPENAI_HIDDEN];
+    for first in SPEECHES {
+        for client in SPEECHES.into_iter().filter(|client| *client != first) {
+            let told = answered(
+                Pair {
+                    client,
+                    provider: first,
+                },
+                &golden(first),
+            );
+            let body: Bytes = next_call(client, &told).to_string().into();
+            let cleaned = without_foreign(&body).unwrap_or_else(|| body.clone());
+            let text = std::str::from_utf8(&cleaned).unwrap();
+            let place = format!("{first:?} to {client:?}: {text}");
+            for seal in seals.into_iter().filter(|seal| !openers(seal).contains(&client)) {
+                assert!(!text.contains(seal), "{seal}: {place}");
+            }
+            assert!(!text.contains('~') && !text.contains("\"Y2FsZGVyYS"), "{place}");
+            assert!(
+                text.matches("call_1").count() >= 2 || client == Speech::Google,
+                "{place}"
+            );
+            assert_eq!(without_foreign(&cleaned), None, "{place}");
+        }
+        let own: Bytes = next_call(first, &golden(first)).to_string().into();
+        assert_eq!(
+            without_foreign(&own),
+            None,
+            "{first:?}: what is its own passes as it is"
+        );
+    }
+}
+
+#[test]
 fn hosts_that_want_their_thinking_back_get_it_with_calls_only() {
     let mut body = next_call(Speech::Anthropic, &golden(Speech::Anthropic));
     let said = json!({"role": "assistant", "content": [{"type": "thinking", "thinking": "So", "signature": ""},
