@@ -103,7 +103,7 @@ fn bad_queries_and_paths_are_refused_in_the_envelope() {
         ("/v1/spend_keys/spk_junk", 404),
         ("/v1/requests/req_00000000000000000000000000", 404),
         ("/v1/nothing", 404),
-        ("/", 404),
+        ("/nothing", 404),
     ];
     for (path, status) in table {
         let answer = secret.get(path);
