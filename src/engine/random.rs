@@ -22,8 +22,9 @@ thread_local! {
 pub fn bits() -> Result<u128, NoRandomness> {
     IDS.with_borrow_mut(|(pool, left)| {
         if *left == 0 {
-            for bits in pool.iter_mut() {
-                *bits = u128::from_ne_bytes(bytes()?);
+            let fetched: [u8; POOL * 16] = bytes()?;
+            for (bits, piece) in pool.iter_mut().zip(fetched.as_chunks().0) {
+                *bits = u128::from_ne_bytes(*piece);
             }
             *left = POOL;
         }

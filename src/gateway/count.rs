@@ -33,14 +33,14 @@ pub(super) fn is_missing(incoming: &Incoming<'_>, refusal: &Refusal) -> bool {
 }
 
 /// A call that is answered with an estimate.
-pub(super) fn estimated(worker: &Worker, incoming: &Incoming<'_>, shape: &CallShape) -> Result<Prepared, Refusal> {
+pub(super) fn estimated(worker: &Worker, incoming: &Incoming<'_>, shape: &CallShape) -> Result<Box<Prepared>, Refusal> {
     let mut target = resolve_model(worker, incoming, shape, EndpointKind::Chat)?;
     target.endpoint = EndpointKind::CountTokens;
     let model = target.price.as_ref().map_or("", |price| &*price.id);
     let text = worker.calibration().estimate(model, shape.text_bytes);
     let framing = MESSAGE_TOKENS * (shape.message_count + shape.tool_count);
     let files = IMAGE_TOKENS * (shape.image_count + shape.unmeasured_count) + shape.audio_bytes / AUDIO_BYTES_A_TOKEN;
-    Ok(Prepared {
+    Ok(Box::new(Prepared {
         target,
         shape: None,
         body: Bytes::new(),
@@ -49,11 +49,11 @@ pub(super) fn estimated(worker: &Worker, incoming: &Incoming<'_>, shape: &CallSh
         left_out: None,
         media: None,
         estimate: Some(text + framing + files),
-    })
+    }))
 }
 
 /// A call that goes to a counter of another format.
-pub(super) fn translated(worker: &Worker, incoming: &Incoming<'_>, target: Target) -> Result<Prepared, Refusal> {
+pub(super) fn translated(worker: &Worker, incoming: &Incoming<'_>, target: Target) -> Result<Box<Prepared>, Refusal> {
     let mut translation = Translation::new(worker, incoming, &target);
     let written = count::request(translation.pair(), &incoming.body, &write_target(worker, &target));
     let written = written.map_err(|error| {
@@ -63,7 +63,7 @@ pub(super) fn translated(worker: &Worker, incoming: &Incoming<'_>, target: Targe
         })
     })?;
     translation.note_dropped(&written.warnings);
-    Ok(Prepared {
+    Ok(Box::new(Prepared {
         target,
         shape: None,
         body: written.body,
@@ -72,7 +72,7 @@ pub(super) fn translated(worker: &Worker, incoming: &Incoming<'_>, target: Targe
         left_out: None,
         media: None,
         estimate: None,
-    })
+    }))
 }
 
 /// The answer that is an estimate.

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Worker;
 use super::provider::{Credential, CredentialStyle, Lease, Provider, Sending};
-use super::upstream::{Outgoing, RawAnswer, UpstreamFailure};
+use super::upstream::{Outgoing, RawAnswer, Upstream, UpstreamFailure};
 
 /// How often a call is sent again whose connection did not come about, and until when such a try may begin.
 const RETRIES: u32 = 2;
@@ -83,12 +83,14 @@ impl Dispatch {
     }
 
     async fn send_with(&self, worker: &Worker, credential: Option<Credential>) -> Result<RawAnswer, UpstreamFailure> {
-        let mut outgoing = self.outgoing.clone();
+        let outgoing = &self.outgoing;
+        let mut request = worker.upstream().request(outgoing);
         if let Some(credential) = credential {
+            let mut url = outgoing.url.clone();
             let mut sending = Sending {
                 method: &outgoing.method,
-                headers: &mut outgoing.headers,
-                url: &mut outgoing.url,
+                headers: request.headers_mut(),
+                url: &mut url,
                 body: &outgoing.body,
                 wall_ms: worker.clock().wall_ms(),
             };
@@ -96,8 +98,11 @@ impl Dispatch {
                 tracing::error!(error = %error, "a call could not be signed");
                 return Err(UpstreamFailure::Unreachable);
             }
+            if url != outgoing.url {
+                request = request.uri(url);
+            }
         }
-        worker.upstream().send(outgoing).await
+        Upstream::send(request, outgoing).await
     }
 
     /// Another credential of the operator's, where one is free that this call has not carried.

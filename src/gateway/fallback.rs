@@ -21,17 +21,17 @@ use super::{Worker, attempt};
 /// Tries the call's own target, and then its fallbacks.
 pub(super) async fn serve(
     worker: &Worker,
-    incoming: Incoming<'_>,
+    incoming: &Incoming<'_>,
     course: &mut Course,
 ) -> Result<TargetAnswer, Refusal> {
     let fallbacks = incoming.fallbacks.clone();
-    let nature = Nature::of(worker, &incoming);
+    let nature = Nature::of(worker, incoming);
     let mut primary = None;
     course.enter(incoming.id, FirstFrame::Awaited);
-    let tried = match prepare(worker, &incoming) {
+    let tried = match prepare(worker, incoming) {
         Ok(prepared) => {
             primary = Some(prepared.target.provider.name.clone());
-            attempt(worker, incoming.clone(), prepared, course).await
+            attempt(worker, &mut incoming.clone(), prepared, course).await
         }
         Err(refusal) => Err(refusal),
     };
@@ -43,7 +43,7 @@ pub(super) async fn serve(
         result: tried,
     };
     for (place, fallback) in fallbacks.iter().enumerate() {
-        let Some(id) = new_id(worker, &incoming) else { break };
+        let Some(id) = new_id(worker, incoming) else { break };
         let is_last = place + 1 == fallbacks.len();
         course.enter(
             id,
@@ -54,14 +54,14 @@ pub(super) async fn serve(
             },
         );
         let onward = Onward {
-            incoming: &incoming,
+            incoming,
             nature: &nature,
             primary: primary.as_ref(),
         };
         let tried = match onward.prepare(worker, fallback, id) {
-            Ok((incoming, prepared)) => {
+            Ok((mut incoming, prepared)) => {
                 worker.metrics().fallbacks_tried.add(1);
-                attempt(worker, incoming, prepared, course).await
+                attempt(worker, &mut incoming, prepared, course).await
             }
             Err(refusal) => Err(refusal),
         };
@@ -171,7 +171,7 @@ impl<'i> Onward<'_, 'i> {
         worker: &Worker,
         fallback: &Fallback,
         id: RequestId,
-    ) -> Result<(Incoming<'i>, Prepared), Refusal> {
+    ) -> Result<(Incoming<'i>, Box<Prepared>), Refusal> {
         let mut incoming = self.aim(fallback, id)?;
         let mut prepared = prepare(worker, &incoming)?;
         let provider = &prepared.target.provider.name;

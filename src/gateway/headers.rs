@@ -9,6 +9,7 @@ use actix_web::http::header::{
 };
 
 use super::dialect::Dialect;
+use super::upstream::SentHeaders;
 
 /// Request headers that pass to every provider.
 const REQUEST: [HeaderName; 3] = [CONTENT_TYPE, ACCEPT, HeaderName::from_static("idempotency-key")];
@@ -57,22 +58,20 @@ const ANTHROPIC_VERSION: (HeaderName, HeaderValue) = (
 
 /// The headers of a request to a provider, but for its credential. Compressed answers are not asked for, because usage
 /// is read from them.
-pub fn request_headers(dialect: Dialect, from: &HeaderMap) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(REQUEST.len() + 6);
-    copy(&REQUEST, from, &mut headers);
+pub fn request_headers(dialect: Dialect, from: &HeaderMap) -> SentHeaders {
+    let mut headers = Vec::with_capacity(REQUEST.len() + 6);
+    headers.extend(picked(&REQUEST, from));
     match dialect {
-        Dialect::OpenAi | Dialect::Responses => copy(&OPENAI_REQUEST, from, &mut headers),
+        Dialect::OpenAi | Dialect::Responses => headers.extend(picked(&OPENAI_REQUEST, from)),
         Dialect::Google | Dialect::Bedrock => {}
-        Dialect::Anthropic => copy(&ANTHROPIC_REQUEST, from, &mut headers),
+        Dialect::Anthropic => headers.extend(picked(&ANTHROPIC_REQUEST, from)),
     }
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    headers.insert(
-        USER_AGENT,
-        HeaderValue::from_static(concat!("caldera/", env!("CARGO_PKG_VERSION"))),
-    );
+    headers.push((ACCEPT_ENCODING, HeaderValue::from_static("identity")));
+    let agent = HeaderValue::from_static(concat!("caldera/", env!("CARGO_PKG_VERSION")));
+    headers.push((USER_AGENT, agent));
     let (name, version) = ANTHROPIC_VERSION;
-    if dialect == Dialect::Anthropic && !headers.contains_key(&name) {
-        headers.insert(name, version);
+    if dialect == Dialect::Anthropic && !headers.iter().any(|(named, _)| *named == name) {
+        headers.push((name, version));
     }
     headers
 }
@@ -83,8 +82,8 @@ pub fn copy_response_headers(from: &HeaderMap, into: &mut HeaderMap) {
 }
 
 /// Copies those of a call of which nothing is read.
-pub fn copy_unread_request_headers(from: &HeaderMap, into: &mut HeaderMap) {
-    copy(&UNREAD_REQUEST, from, into);
+pub fn copy_unread_request_headers(from: &HeaderMap, into: &mut SentHeaders) {
+    into.extend(picked(&UNREAD_REQUEST, from));
 }
 
 /// Copies those of its answer.
@@ -93,11 +92,14 @@ pub fn copy_unread_response_headers(from: &HeaderMap, into: &mut HeaderMap) {
 }
 
 fn copy(names: &[HeaderName], from: &HeaderMap, into: &mut HeaderMap) {
-    for name in names {
-        for value in from.get_all(name) {
-            into.append(name.clone(), value.clone());
-        }
+    for (name, value) in picked(names, from) {
+        into.append(name, value);
     }
+}
+
+fn picked<'a>(names: &'a [HeaderName], from: &'a HeaderMap) -> impl Iterator<Item = (HeaderName, HeaderValue)> + 'a {
+    let values = |name: &'a HeaderName| from.get_all(name).map(move |value| (name.clone(), value.clone()));
+    names.iter().flat_map(values)
 }
 
 #[cfg(test)]
@@ -162,7 +164,7 @@ mod tests {
         for name in secret {
             client.append(HeaderName::from_static(name), HeaderValue::from_static("canary"));
         }
-        let sent = request_headers(Dialect::Anthropic, &client);
+        let sent: HeaderMap = request_headers(Dialect::Anthropic, &client).into_iter().collect();
         assert!(!format!("{sent:?}").contains("canary"));
         assert_eq!(
             names(&sent),
@@ -182,9 +184,10 @@ mod tests {
 
     #[test]
     fn anthropic_gets_the_version_that_it_requires() {
-        let sent = request_headers(Dialect::Anthropic, &HeaderMap::new());
-        assert_eq!(sent.get("anthropic-version").unwrap(), "2023-06-01");
-        assert!(!request_headers(Dialect::OpenAi, &HeaderMap::new()).contains_key("anthropic-version"));
+        let sent = |dialect| -> HeaderMap { request_headers(dialect, &HeaderMap::new()).into_iter().collect() };
+        let version = sent(Dialect::Anthropic).get("anthropic-version").cloned();
+        assert_eq!(version.unwrap(), "2023-06-01");
+        assert!(!sent(Dialect::OpenAi).contains_key("anthropic-version"));
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub use conduit::ClientSide;
 use course::Course;
 use dialect::{Dialect, OutputCapField};
 use dispatch::Payer;
-use launch::{Launch, send};
+use launch::Launch;
 pub use media::{FormReader, boundary};
 pub use open_call::Costs;
 use open_call::{OpenCall, Pricing};
@@ -68,13 +68,16 @@ pub use upstream::UpstreamFailure;
 pub use worker::{Gateway, GatewayParts, Place, Worker};
 
 /// Takes one request to its provider, or on to its fallbacks, and returns the head of the answer.
-pub async fn serve(worker: &Worker, incoming: Incoming<'_>) -> Result<Served, Refused> {
-    let mut course = Course::new(&incoming);
+pub async fn serve(worker: &Worker, incoming: &mut Incoming<'_>) -> Result<Served, Refused> {
+    let mut course = Course::new(incoming);
     let Some(place) = worker.enter() else {
         return Err(course.refused(Refusal::Overloaded));
     };
     let answer = if incoming.fallbacks.is_empty() {
-        only(worker, incoming, &mut course).await
+        match prepare(worker, incoming) {
+            Ok(prepared) => attempt(worker, incoming, prepared, &mut course).await,
+            Err(refusal) => Err(refusal),
+        }
     } else {
         Box::pin(fallback::serve(worker, incoming, &mut course)).await
     };
@@ -84,22 +87,16 @@ pub async fn serve(worker: &Worker, incoming: Incoming<'_>) -> Result<Served, Re
     }
 }
 
-/// The way of a call that has one target.
-async fn only(worker: &Worker, incoming: Incoming<'_>, course: &mut Course) -> Result<TargetAnswer, Refusal> {
-    let prepared = prepare(worker, &incoming)?;
-    attempt(worker, incoming, prepared, course).await
-}
-
 /// Takes a call to one provider.
 async fn attempt(
     worker: &Worker,
-    mut incoming: Incoming<'_>,
-    mut prepared: Prepared,
+    incoming: &mut Incoming<'_>,
+    mut prepared: Box<Prepared>,
     course: &mut Course,
 ) -> Result<TargetAnswer, Refusal> {
     // A key that the merchant stored counts from here on as one that the caller sent along.
     incoming.caller.provider_key = prepared.target.key.take();
-    continued::check(worker, &incoming, prepared.shape.as_ref()).await?;
+    continued::check(worker, incoming, prepared.shape.as_ref()).await?;
     let pass = admit(worker, &prepared.target)?;
     if needs_bound(
         incoming.caller.spend_key.as_deref(),
@@ -107,24 +104,24 @@ async fn attempt(
     ) {
         prepared.trim()?;
     }
-    let quote = terms(worker, &incoming, &prepared)?;
+    let quote = terms(worker, incoming, &prepared)?;
     let asked = Asked {
         claim: quote.claim,
         attempt: course.attempt(),
     };
-    let granted = reserve(worker, &incoming, &prepared, asked).await?;
+    let granted = reserve(worker, incoming, &prepared, asked).await?;
     if let Some(tokens) = prepared.estimate {
-        return Ok(count::answer(&incoming, &prepared, tokens));
+        return Ok(count::answer(incoming, &prepared, tokens));
     }
     let account_hold = cover(worker, &incoming.caller, granted.as_ref(), quote.claim).await?;
-    let payer = payer(&incoming, &prepared.target)?;
+    let payer = payer(incoming, &prepared.target)?;
     let admitted = Admitted {
         prepared: &prepared,
         quote: &quote,
         granted: granted.as_ref(),
         attempt_of: course.first(),
     };
-    let mut call = open(worker, &incoming, admitted)?;
+    let mut call = open(worker, incoming, admitted)?;
     if prepared.target.dialect == Dialect::Responses && incoming.caller.provider_key.is_none() {
         call.answers = Some((worker.answers().clone(), incoming.caller.merchant.id));
     }
@@ -139,7 +136,9 @@ async fn attempt(
         pass,
         first_frame: course.first_frame(),
     };
-    send(worker, incoming, launch).await
+    let (errand, told) = launch.ready(worker, incoming);
+    let reply = worker.pumps().carry(pump::run(worker.clone(), errand)).await?;
+    Ok(told.with(reply))
 }
 
 /// Leave to call the provider, unless it is left alone.

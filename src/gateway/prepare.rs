@@ -2,11 +2,11 @@
 //! client and provider speak different dialects the body is translated first, so that everything after it reads the
 //! bytes that will be sent. It fails closed: what cannot be read, placed or translated is refused by name.
 
+mod translation;
+
 use std::sync::Arc;
 
 use actix_web::http::Method;
-mod translation;
-
 use bytes::Bytes;
 
 use crate::domain::price::{HiddenOutput, ModelPrice};
@@ -102,7 +102,7 @@ pub fn body_kind(worker: &Worker, caller: &Caller, to: (Option<&url::Url>, Endpo
 }
 
 /// Reads what the call asks for, finds out where it goes, and translates it where it must be.
-pub(super) fn prepare(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepared, Refusal> {
+pub(super) fn prepare(worker: &Worker, incoming: &Incoming<'_>) -> Result<Box<Prepared>, Refusal> {
     let mut prepared = match &incoming.route {
         Route::Model => by_model(worker, incoming),
         Route::Url(url) => by_url(worker, incoming, url),
@@ -123,7 +123,7 @@ fn price_now(worker: &Worker, endpoint: EndpointKind, price: Option<Arc<ModelPri
     Some(price.at(worker.clock().wall_ms()))
 }
 
-fn by_model(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepared, Refusal> {
+fn by_model(worker: &Worker, incoming: &Incoming<'_>) -> Result<Box<Prepared>, Refusal> {
     if incoming.endpoint.is_media() {
         return media::by_model(worker, incoming);
     }
@@ -142,7 +142,7 @@ fn by_model(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepared, Refusa
             model: model.filter(|_| !dialect.is_addressed()),
             ..Changes::default()
         };
-        return Ok(Prepared {
+        return Ok(Box::new(Prepared {
             body: rewrite(&incoming.body, &shape, changes),
             shape: None,
             include_usage: false,
@@ -151,14 +151,19 @@ fn by_model(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepared, Refusa
             media: None,
             estimate: None,
             target,
-        });
+        }));
     }
     spoken(worker, incoming, shape, target)
 }
 
 /// The call as its provider takes it: as it is where both speak the same, else translated.
-fn spoken(worker: &Worker, incoming: &Incoming<'_>, shape: CallShape, target: Target) -> Result<Prepared, Refusal> {
-    let prepared = Prepared {
+fn spoken(
+    worker: &Worker,
+    incoming: &Incoming<'_>,
+    shape: CallShape,
+    target: Target,
+) -> Result<Box<Prepared>, Refusal> {
+    let prepared = Box::new(Prepared {
         include_usage: shape.include_usage,
         shape: Some(shape),
         body: incoming.body.clone(),
@@ -167,7 +172,7 @@ fn spoken(worker: &Worker, incoming: &Incoming<'_>, shape: CallShape, target: Ta
         media: None,
         estimate: None,
         target,
-    };
+    });
     if prepared.target.dialect == incoming.speech {
         return unmixed(incoming, prepared);
     }
@@ -175,7 +180,7 @@ fn spoken(worker: &Worker, incoming: &Incoming<'_>, shape: CallShape, target: Ta
 }
 
 /// The call without what answers of other providers left in it, where there is any of it.
-fn unmixed(incoming: &Incoming<'_>, prepared: Prepared) -> Result<Prepared, Refusal> {
+fn unmixed(incoming: &Incoming<'_>, mut prepared: Box<Prepared>) -> Result<Box<Prepared>, Refusal> {
     let is_conversation = prepared.target.endpoint == EndpointKind::Chat;
     let Some(body) = is_conversation
         .then(|| translate::without_foreign(&prepared.body))
@@ -184,12 +189,9 @@ fn unmixed(incoming: &Incoming<'_>, prepared: Prepared) -> Result<Prepared, Refu
         return Ok(prepared);
     };
     let addressed = prepared.target.addressed.as_ref().or(incoming.addressed.as_ref());
-    let shape = inspect(incoming.speech, &body, addressed).map_err(Refusal::Body)?;
-    Ok(Prepared {
-        shape: Some(shape),
-        body,
-        ..prepared
-    })
+    prepared.shape = Some(inspect(incoming.speech, &body, addressed).map_err(Refusal::Body)?);
+    prepared.body = body;
+    Ok(prepared)
 }
 
 /// Where a call of this kind to the model goes.
@@ -229,7 +231,7 @@ fn not_named(incoming: &Incoming<'_>, target: &Target, url: &url::Url) -> Resolv
 }
 
 /// Only conversations can be translated.
-fn by_rewrite(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Prepared, Refusal> {
+fn by_rewrite(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Box<Prepared>, Refusal> {
     let mut target = resolve_url(worker, incoming, url)?;
     if target.endpoint != EndpointKind::Chat {
         return Err(Refusal::Resolve(not_named(incoming, &target, url)));
@@ -244,7 +246,7 @@ fn by_rewrite(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Resul
     spoken(worker, incoming, shape, target)
 }
 
-fn by_url(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Prepared, Refusal> {
+fn by_url(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Box<Prepared>, Refusal> {
     let mut target = resolve_url(worker, incoming, url)?;
     // Nothing is read of such a call, so a spend key's limit would not hold on the merchant's account.
     let unread = target.endpoint == EndpointKind::Opaque && target.owner == CredentialOwner::Merchant;
@@ -269,7 +271,7 @@ fn by_url(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Pr
             Some(shape)
         }
     };
-    Ok(Prepared {
+    Ok(Box::new(Prepared {
         include_usage: shape.as_ref().is_some_and(|shape| shape.include_usage),
         shape,
         body: incoming.body.clone(),
@@ -278,11 +280,11 @@ fn by_url(worker: &Worker, incoming: &Incoming<'_>, url: &url::Url) -> Result<Pr
         media: None,
         estimate: None,
         target,
-    })
+    }))
 }
 
 /// The same call in the provider's dialect.
-fn translated(worker: &Worker, incoming: &Incoming<'_>, prepared: Prepared) -> Result<Prepared, Refusal> {
+fn translated(worker: &Worker, incoming: &Incoming<'_>, mut prepared: Box<Prepared>) -> Result<Box<Prepared>, Refusal> {
     let target = &prepared.target;
     let mut translation = Translation::new(worker, incoming, target);
     translation.include_usage = prepared.include_usage;
@@ -308,12 +310,10 @@ fn translated(worker: &Worker, incoming: &Incoming<'_>, prepared: Prepared) -> R
     };
     let shape = inspect(target.dialect, &written.body, Some(&addressed)).map_err(Refusal::Body)?;
     translation.note_dropped(&written.warnings);
-    Ok(Prepared {
-        shape: Some(shape),
-        body: written.body,
-        translation: Some(translation),
-        ..prepared
-    })
+    prepared.shape = Some(shape);
+    prepared.body = written.body;
+    prepared.translation = Some(translation);
+    Ok(prepared)
 }
 
 /// What a writer must know of the target.

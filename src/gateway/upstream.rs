@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode, Uri};
+use awc::ClientRequest;
 use awc::error::{ConnectError, SendRequestError};
 use bytes::Bytes;
 
@@ -15,12 +16,15 @@ use super::upload::Parcel;
 /// The head of an answer with its body still to be read.
 pub type RawAnswer = awc::ClientResponse;
 
-/// What goes to the provider.
-#[derive(Clone, Default)]
+/// The headers of a call; no name comes twice but where the client sent it so.
+pub type SentHeaders = Vec<(HeaderName, HeaderValue)>;
+
+/// What goes to the provider, as often as it is sent.
+#[derive(Default)]
 pub struct Outgoing {
     pub method: Method,
     pub url: Uri,
-    pub headers: HeaderMap,
+    pub headers: SentHeaders,
     pub body: Bytes,
     /// In place of the body, where there is one.
     pub parcel: Parcel,
@@ -71,18 +75,25 @@ impl Upstream {
         Self { client }
     }
 
-    /// Sends the call and waits for the head of its answer.
-    pub async fn send(&self, outgoing: Outgoing) -> Result<RawAnswer, UpstreamFailure> {
+    /// The call without its body.
+    pub fn request(&self, outgoing: &Outgoing) -> ClientRequest {
         let mut request = self
             .client
-            .request(outgoing.method, outgoing.url)
+            .request(outgoing.method.clone(), outgoing.url.clone())
             .no_decompress()
             .timeout(outgoing.first_byte_timeout);
-        *request.headers_mut() = outgoing.headers;
+        for (name, value) in outgoing.headers.iter().cloned() {
+            request.headers_mut().append(name, value);
+        }
+        request
+    }
+
+    /// Sends the call and waits for the head of its answer.
+    pub async fn send(request: ClientRequest, outgoing: &Outgoing) -> Result<RawAnswer, UpstreamFailure> {
         let sent = match outgoing.parcel.body().map_err(|_| UpstreamFailure::Unreachable)? {
             Some(upload) => request.send_body(upload),
             None if outgoing.body.is_empty() => request.send(),
-            None => request.send_body(outgoing.body),
+            None => request.send_body(outgoing.body.clone()),
         };
         sent.await.map_err(|error| {
             tracing::debug!(error = %error, "the provider did not answer");

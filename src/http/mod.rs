@@ -38,13 +38,14 @@ use self::state::AppState;
 
 /// Everything on the callers' port; `Data<AppState>` and the gateway's worker stand in the app's data.
 pub fn configure(config: &mut ServiceConfig) {
+    // The routes are tried in turn: the busiest come first.
+    llm::configure(config);
+    let callers = web::scope("/v1").configure(management_routes);
+    config.service(callers.default_service(web::to(not_found)));
     health_routes(config);
-    let callers = web::scope("/v1").configure(llm::configure).configure(management_routes);
     llm::configure_google(config);
     llm::configure_bedrock(config);
-    config
-        .service(callers.default_service(web::to(not_found)))
-        .default_service(web::to(not_found));
+    config.default_service(web::to(not_found));
 }
 
 /// The same port while there is nothing to serve yet: health, and 503 `starting` to all else. It needs no data.

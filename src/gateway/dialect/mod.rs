@@ -163,7 +163,7 @@ pub struct Answer {
     pub model: Option<String>,
     /// The tier that served the call, where the answer says so.
     pub service_tier: Option<ServiceTier>,
-    /// Bytes of text that the model produced, for an estimate where usage is missing.
+    /// Bytes of text that the model produced, for an estimate; they need not be counted where there is a usage.
     pub content_bytes: u64,
 }
 

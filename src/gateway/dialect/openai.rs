@@ -3,6 +3,7 @@
 //! cached ones; they are taken apart here.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::wire::{Count, Text, TextBytes};
 use super::{Answer, service_tier};
@@ -17,8 +18,9 @@ struct Body<'a> {
     model: Option<Text<'a>>,
     #[serde(borrow, default)]
     service_tier: Option<Text<'a>>,
-    #[serde(default)]
-    choices: Option<Vec<WholeChoice>>,
+    /// Read only where its length is all that tells of the usage.
+    #[serde(borrow, default)]
+    choices: Option<&'a RawValue>,
     #[serde(default)]
     usage: Option<WireUsage>,
 }
@@ -35,14 +37,24 @@ pub(super) fn read_answer(body: &[u8]) -> Answer {
     let Ok(body) = serde_json::from_slice::<Body<'_>>(body) else {
         return Answer::default();
     };
-    let bytes = |choice: WholeChoice| choice.message.map_or(0, |text| text.0) + choice.text.map_or(0, |text| text.0);
+    let usage = body.usage.and_then(|usage| usage.read());
+    let content_bytes = match (&usage, body.choices) {
+        (None, Some(choices)) => content_bytes(choices),
+        (Some(_), _) | (None, None) => 0,
+    };
     Answer {
-        usage: body.usage.and_then(|usage| usage.read()),
+        usage,
         response_id: body.id.map(|id| id.0.into_owned()),
         model: body.model.map(|model| model.0.into_owned()),
         service_tier: body.service_tier.and_then(|tier| service_tier(&tier.0)),
-        content_bytes: body.choices.unwrap_or_default().into_iter().map(bytes).sum(),
+        content_bytes,
     }
+}
+
+fn content_bytes(choices: &RawValue) -> u64 {
+    let choices: Vec<WholeChoice> = serde_json::from_str(choices.get()).unwrap_or_default();
+    let bytes = |choice: WholeChoice| choice.message.map_or(0, |text| text.0) + choice.text.map_or(0, |text| text.0);
+    choices.into_iter().map(bytes).sum()
 }
 
 /// One chunk of a stream.
@@ -267,8 +279,9 @@ mod tests {
         assert_eq!(answer.response_id.as_deref(), Some("chatcmpl-1"));
         assert_eq!(answer.model.as_deref(), Some("gpt-4o-mini-2024-07-18"));
         assert_eq!(answer.service_tier, Some(crate::domain::price::ServiceTier::Priority));
-        assert_eq!((answer.content_bytes, answer.content_tokens()), (5, 2));
         assert_eq!(answer.usage.map(|usage| usage.total()), Some(5));
+        let answer = read_answer(br#"{"choices":[{"message":{"role":"assistant","content":"Hello"}}]}"#);
+        assert_eq!((answer.content_bytes, answer.content_tokens()), (5, 2));
         assert_eq!(read_answer(b"<html>"), Answer::default());
     }
 }

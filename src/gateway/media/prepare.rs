@@ -14,14 +14,14 @@ use super::units::{Unit, has_rate};
 use super::{MediaAsk, hearing, images, speech};
 
 /// A call whose model says where it goes.
-pub fn by_model(worker: &Worker, incoming: &Incoming<'_>) -> Result<Prepared, Refusal> {
+pub fn by_model(worker: &Worker, incoming: &Incoming<'_>) -> Result<Box<Prepared>, Refusal> {
     let (shape, ask) = read(incoming, incoming.endpoint)?;
     let target = resolve_model(worker, incoming, &shape, incoming.endpoint)?;
     Ok(ready(worker, incoming, Asked { shape, ask, target }))
 }
 
 /// A call whose URL says where it goes, and what for.
-pub fn by_url(worker: &Worker, incoming: &Incoming<'_>, target: Target) -> Result<Prepared, Refusal> {
+pub fn by_url(worker: &Worker, incoming: &Incoming<'_>, target: Target) -> Result<Box<Prepared>, Refusal> {
     let (shape, ask) = read(incoming, target.endpoint)?;
     Ok(ready(worker, incoming, Asked { shape, ask, target }))
 }
@@ -32,11 +32,11 @@ struct Asked {
     target: Target,
 }
 
-fn ready(worker: &Worker, incoming: &Incoming<'_>, asked: Asked) -> Prepared {
+fn ready(worker: &Worker, incoming: &Incoming<'_>, asked: Asked) -> Box<Prepared> {
     let Asked { shape, ask, mut target } = asked;
     let model = target.model.as_deref().unwrap_or(&shape.model);
     target.price = price(&target.provider, &worker.prices(), model, &ask).or(target.price);
-    Prepared {
+    Box::new(Prepared {
         body: incoming.body.clone(),
         shape: Some(shape),
         include_usage: true,
@@ -45,7 +45,7 @@ fn ready(worker: &Worker, incoming: &Incoming<'_>, asked: Asked) -> Prepared {
         media: Some(ask),
         estimate: None,
         target,
-    }
+    })
 }
 
 fn read(incoming: &Incoming<'_>, endpoint: EndpointKind) -> Result<(CallShape, MediaAsk), Refusal> {

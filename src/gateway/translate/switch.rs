@@ -2,7 +2,10 @@
 //! ids that carry something, thinking that was sealed elsewhere. It would be refused there, so it is taken out; a body
 //! without any of it passes byte for byte. It fails open: what cannot be read is the provider's to refuse.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
+use memchr::memmem::Finder;
 use serde_json::{Map, Value};
 
 use super::carried::Carried;
@@ -11,15 +14,18 @@ use super::issuer::for_openai;
 
 /// What a body with such a thing has somewhere: an id that carries a list, encrypted reasoning of OpenAI's in Claude's
 /// words, what is wrapped for Google's or Bedrock's clients, thinking that nobody signed, details of reasoning.
-const MARKS: [&str; 7] = [
-    "~W3sidHlwZSI6",
-    "\"openai.",
-    "\"Y2FsZGVyYS",
-    "\"signature\":\"\"",
-    "\"signature\": \"\"",
-    "\"reasoning.text\"",
-    "\"reasoning.encrypted\"",
-];
+static MARKS: LazyLock<[Finder<'static>; 7]> = LazyLock::new(|| {
+    [
+        "~W3sidHlwZSI6",
+        "\"openai.",
+        "\"Y2FsZGVyYS",
+        "\"signature\":\"\"",
+        "\"signature\": \"\"",
+        "\"reasoning.text\"",
+        "\"reasoning.encrypted\"",
+    ]
+    .map(Finder::new)
+});
 
 /// What is wrapped begins so.
 const WRAPPED: &str = "Y2FsZGVyYS";
@@ -35,11 +41,10 @@ const UNTOUCHED: [&str; 6] = ["input_schema", "parameters", "args", "arguments",
 
 /// The body without what came of other providers; `None` where there is nothing of it.
 pub fn without_foreign(body: &Bytes) -> Option<Bytes> {
-    let text = std::str::from_utf8(body).ok()?;
-    if !MARKS.iter().any(|mark| text.contains(mark)) {
+    if !MARKS.iter().any(|mark| mark.find(body).is_some()) {
         return None;
     }
-    let mut value: Value = serde_json::from_str(text).ok()?;
+    let mut value: Value = serde_json::from_slice(body).ok()?;
     let mut changed = false;
     clean(&mut value, &mut changed);
     changed.then(|| value.to_string().into())

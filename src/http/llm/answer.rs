@@ -1,11 +1,11 @@
 //! Shapes what goes back to a gateway client: the provider's own answer with our headers, or a refusal in the caller's
 //! dialect.
 
+use actix_web::HttpResponse;
+use actix_web::body::{BodyStream, BoxBody};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde_json::json;
 
 use crate::domain::ids::RequestId;
 use crate::domain::rate::RateStatus;
@@ -15,6 +15,12 @@ use crate::http::error::ApiError;
 
 /// To how many providers the call was sent, where it was more than one.
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-lava-attempts");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-lava-request-id");
+const SERVED_BY: HeaderName = HeaderName::from_static("x-lava-served-by");
+const SIMULATED: HeaderName = HeaderName::from_static("x-lava-simulated");
+const OUTPUT_CAP: HeaderName = HeaderName::from_static("x-lava-output-cap");
+const DROPPED: HeaderName = HeaderName::from_static("x-lava-dropped");
+const COST: HeaderName = HeaderName::from_static("x-lava-cost");
 
 /// What the client asked for besides the answer.
 pub struct Wishes {
@@ -27,53 +33,62 @@ pub struct Wishes {
 pub fn served(served: Served, wishes: Wishes) -> HttpResponse {
     let answer = served.answer;
     let status = answer.reply.status;
-    let mut response = HttpResponse::build(status);
-    for header in answer.reply.headers {
-        response.insert_header(header);
-    }
-    response.insert_header(("x-lava-request-id", wishes.request_id.to_string()));
-    response.insert_header(("x-lava-served-by", &*answer.provider));
+    let mut headers = answer.reply.headers;
+    headers.insert(REQUEST_ID, written(wishes.request_id));
+    headers.insert(SERVED_BY, written(&answer.provider));
     if served.attempts > 1 {
-        response.insert_header((ATTEMPTS, served.attempts));
+        headers.insert(ATTEMPTS, HeaderValue::from(served.attempts));
     }
     if answer.simulated {
-        response.insert_header(("x-lava-simulated", "true"));
+        headers.insert(SIMULATED, HeaderValue::from_static("true"));
     }
     if let Some(cap) = answer.output_cap {
-        response.insert_header(("x-lava-output-cap", cap));
+        headers.insert(OUTPUT_CAP, HeaderValue::from(cap));
     }
     if let Some(dropped) = &answer.dropped {
-        response.insert_header(("x-lava-dropped", dropped.as_str()));
+        headers.insert(DROPPED, written(dropped));
     }
-    for header in answer
+    for (name, value) in answer
         .rate
-        .map(|rate| rate_headers(rate, wishes.speech))
         .into_iter()
-        .flatten()
+        .flat_map(|rate| rate_headers(rate, wishes.speech))
     {
-        response.insert_header(header);
+        headers.insert(HeaderName::from_static(name), written(value));
     }
-    match answer.reply.body {
+    let body = match answer.reply.body {
         ReplyBody::Whole(body, costs) => {
             if wishes.cost {
-                response.insert_header(("x-lava-cost", costs.total.to_string()));
+                headers.insert(COST, written(costs.total));
             }
             if body.is_empty() {
-                return without_body(response, status, &wishes);
+                return without_body(status, headers, &wishes);
             }
-            response.body(body)
+            BoxBody::new(body)
         }
-        ReplyBody::Stream(chunks) => response.streaming(chunks.keep(served.place)),
-    }
+        ReplyBody::Stream(chunks) => BoxBody::new(BodyStream::new(chunks.keep(served.place))),
+    };
+    with_headers(HttpResponse::with_body(status, body), headers)
+}
+
+fn with_headers(mut response: HttpResponse, headers: HeaderMap) -> HttpResponse {
+    *response.headers_mut() = headers;
+    response
+}
+
+/// A value of ours; what no header takes is left out of it.
+fn written(value: impl ToString) -> HeaderValue {
+    let text = value.to_string();
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// What stands for a body that the provider left empty, because the official clients read JSON from every answer.
-fn without_body(mut response: HttpResponseBuilder, status: StatusCode, wishes: &Wishes) -> HttpResponse {
+fn without_body(status: StatusCode, mut headers: HeaderMap, wishes: &Wishes) -> HttpResponse {
     if status == StatusCode::NOT_MODIFIED {
-        return response.finish();
+        return with_headers(HttpResponse::new(status), headers);
     }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if status.is_success() {
-        return response.status(StatusCode::OK).json(json!({}));
+        return with_headers(HttpResponse::with_body(StatusCode::OK, BoxBody::new("{}")), headers);
     }
     let id = wishes.request_id.to_string();
     let detail = ErrorDetail {
@@ -83,7 +98,8 @@ fn without_body(mut response: HttpResponseBuilder, status: StatusCode, wishes: &
         request_id: Some(&id),
         ..ErrorDetail::default()
     };
-    response.json(error_body(wishes.speech, detail))
+    let body = error_body(wishes.speech, detail).to_string();
+    with_headers(HttpResponse::with_body(status, BoxBody::new(body)), headers)
 }
 
 /// A refusal, with the number of providers that were asked.
@@ -112,9 +128,7 @@ pub fn refused(refusal: &ApiError, speech: Speech, id: Option<RequestId>) -> Htt
     };
     let mut response = refusal.response_with(&error_body(speech, detail));
     if let Some(value) = id.and_then(|id| HeaderValue::from_str(&id).ok()) {
-        response
-            .headers_mut()
-            .insert(HeaderName::from_static("x-lava-request-id"), value);
+        response.headers_mut().insert(REQUEST_ID, value);
     }
     response
 }

@@ -6,248 +6,208 @@ use url::Url;
 use crate::domain::key::RequestShape;
 use crate::gateway::dialect::Speech;
 use crate::gateway::provider::{CredentialOwner, EndpointKind};
-use crate::gateway::target::{ForwardTarget, OwnParameters, RewriteTarget};
+use crate::gateway::target::{ForwardTarget, OwnParameters, RewriteTarget, TargetError};
 use crate::gateway::{Addressed, Route, Streams, Worker};
 use crate::http::error::{ApiError, ErrorCode};
 
-use super::{Arrival, answer, carry};
+use super::{Arrival, carry};
 
-pub(super) async fn chat_completions(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    unified(&request, payload, EndpointKind::Chat, Speech::OpenAi).await
+pub(super) fn chat_completions(request: HttpRequest, payload: web::Payload) -> impl Future<Output = HttpResponse> {
+    unified(request, payload, EndpointKind::Chat, Speech::OpenAi)
 }
 
-pub(super) async fn completions(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    unified(&request, payload, EndpointKind::Completions, Speech::OpenAi).await
+pub(super) fn completions(request: HttpRequest, payload: web::Payload) -> impl Future<Output = HttpResponse> {
+    unified(request, payload, EndpointKind::Completions, Speech::OpenAi)
 }
 
-pub(super) async fn embeddings(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    unified(&request, payload, EndpointKind::Embeddings, Speech::OpenAi).await
+pub(super) fn embeddings(request: HttpRequest, payload: web::Payload) -> impl Future<Output = HttpResponse> {
+    unified(request, payload, EndpointKind::Embeddings, Speech::OpenAi)
 }
 
-pub(super) async fn images(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    unified(&request, payload, EndpointKind::ImageGenerations, Speech::OpenAi).await
+pub(super) fn images(request: HttpRequest, payload: web::Payload) -> impl Future<Output = HttpResponse> {
+    unified(request, payload, EndpointKind::ImageGenerations, Speech::OpenAi)
 }
 
-pub(super) async fn image_edits(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    unified(&request, payload, EndpointKind::ImageEdits, Speech::OpenAi).await
+pub(super) fn image_edits(request: HttpRequest, payload: web::Payload) -> impl Future<Output = HttpResponse> {
+    unified(request, payload, EndpointKind::ImageEdits, Speech::OpenAi)
 }
 
-pub(super) async fn transcriptions(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    unified(&request, payload, EndpointKind::Transcriptions, Speech::OpenAi).await
+pub(super) fn transcriptions(request: HttpRequest, payload: web::Payload) -> impl Future<Output = HttpResponse> {
+    unified(request, payload, EndpointKind::Transcriptions, Speech::OpenAi)
 }
 
-pub(super) async fn translations(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    unified(&request, payload, EndpointKind::Translations, Speech::OpenAi).await
+pub(super) fn translations(request: HttpRequest, payload: web::Payload) -> impl Future<Output = HttpResponse> {
+    unified(request, payload, EndpointKind::Translations, Speech::OpenAi)
 }
 
-pub(super) async fn speech(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    unified(&request, payload, EndpointKind::Speech, Speech::OpenAi).await
+pub(super) fn speech(request: HttpRequest, payload: web::Payload) -> impl Future<Output = HttpResponse> {
+    unified(request, payload, EndpointKind::Speech, Speech::OpenAi)
 }
 
-pub(super) async fn messages(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    unified(&request, payload, EndpointKind::Chat, Speech::Anthropic).await
+pub(super) fn messages(request: HttpRequest, payload: web::Payload) -> impl Future<Output = HttpResponse> {
+    unified(request, payload, EndpointKind::Chat, Speech::Anthropic)
 }
 
-pub(super) async fn count_tokens(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    unified(&request, payload, EndpointKind::CountTokens, Speech::Anthropic).await
+pub(super) fn count_tokens(request: HttpRequest, payload: web::Payload) -> impl Future<Output = HttpResponse> {
+    unified(request, payload, EndpointKind::CountTokens, Speech::Anthropic)
 }
 
-pub(super) async fn responses(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    unified(&request, payload, EndpointKind::Chat, Speech::Responses).await
+pub(super) fn responses(request: HttpRequest, payload: web::Payload) -> impl Future<Output = HttpResponse> {
+    unified(request, payload, EndpointKind::Chat, Speech::Responses)
 }
 
 /// `models/{model}:generateContent`, `:streamGenerateContent?alt=sse` and `:countTokens`.
-pub(super) async fn google(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    let refused = |error: ApiError| answer::refused(&error, Speech::Google, None);
+pub(super) fn google(request: HttpRequest, payload: web::Payload) -> impl Future<Output = HttpResponse> {
+    let arrival = google_arrival(&request);
+    carry(request, payload, Speech::Google, arrival)
+}
+
+fn google_arrival(request: &HttpRequest) -> Result<Arrival, ApiError> {
     let call = request.match_info().get("call").unwrap_or_default();
-    let mut endpoint = EndpointKind::Chat;
-    let (model, streams) = match call.rsplit_once(':') {
-        Some((model, "generateContent")) => (model, Streams::No),
-        Some((model, "countTokens")) => {
-            endpoint = EndpointKind::CountTokens;
-            (model, Streams::No)
-        }
-        Some((model, "streamGenerateContent")) if request.query_string().split('&').any(|piece| piece == "alt=sse") => {
-            (model, Streams::Yes)
-        }
+    let is_sse = || request.query_string().split('&').any(|piece| piece == "alt=sse");
+    let (endpoint, model, streams) = match call.rsplit_once(':') {
+        Some((model, "generateContent")) => (EndpointKind::Chat, model, Streams::No),
+        Some((model, "countTokens")) => (EndpointKind::CountTokens, model, Streams::No),
+        Some((model, "streamGenerateContent")) if is_sse() => (EndpointKind::Chat, model, Streams::Yes),
         Some((_, "streamGenerateContent")) => {
-            return refused(ApiError::invalid(
-                "alt",
-                "must be sse: streams come as server-sent events only",
-            ));
+            let message = "must be sse: streams come as server-sent events only";
+            return Err(ApiError::invalid("alt", message));
         }
-        Some(_) | None => {
-            return refused(ApiError::new(ErrorCode::NotFound).say("There is no such method of a model."));
-        }
+        Some(_) | None => return Err(ApiError::new(ErrorCode::NotFound).say("There is no such method of a model.")),
     };
-    let addressed = Addressed {
-        model: model.to_owned(),
-        streams,
-    };
-    let call = Call {
-        speech: Speech::Google,
+    let model = model.to_owned();
+    Ok(Arrival {
         endpoint,
-        addressed,
-    };
-    by_address(&request, payload, call).await
+        addressed: Some(Addressed { model, streams }),
+        ..by_model(request, Speech::Google)?
+    })
 }
 
 /// `model/{model}/converse`.
-pub(super) async fn converse(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    bedrock(&request, payload, Streams::No).await
+pub(super) fn converse(request: HttpRequest, payload: web::Payload) -> impl Future<Output = HttpResponse> {
+    bedrock(request, payload, Streams::No)
 }
 
 /// `model/{model}/converse-stream`.
-pub(super) async fn converse_stream(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    bedrock(&request, payload, Streams::Yes).await
+pub(super) fn converse_stream(request: HttpRequest, payload: web::Payload) -> impl Future<Output = HttpResponse> {
+    bedrock(request, payload, Streams::Yes)
 }
 
-async fn bedrock(request: &HttpRequest, payload: web::Payload, streams: Streams) -> HttpResponse {
+fn bedrock(request: HttpRequest, payload: web::Payload, streams: Streams) -> impl Future<Output = HttpResponse> {
     let model = request.match_info().get("model").unwrap_or_default().to_owned();
-    let call = Call {
-        speech: Speech::Bedrock,
-        endpoint: EndpointKind::Chat,
-        addressed: Addressed { model, streams },
-    };
-    by_address(request, payload, call).await
+    let arrival = by_model(&request, Speech::Bedrock).map(|arrival| Arrival {
+        addressed: Some(Addressed { model, streams }),
+        ..arrival
+    });
+    carry(request, payload, Speech::Bedrock, arrival)
 }
 
-/// A call whose address says the model and whether to stream.
-struct Call {
-    speech: Speech,
+fn unified(
+    request: HttpRequest,
+    payload: web::Payload,
     endpoint: EndpointKind,
-    addressed: Addressed,
-}
-
-async fn by_address(request: &HttpRequest, payload: web::Payload, call: Call) -> HttpResponse {
-    let Call {
-        speech,
-        endpoint,
-        addressed,
-    } = call;
-    match OwnParameters::read(request.query_string()) {
-        Ok(own) => {
-            let call = Arrival {
-                speech,
-                required_shape: None,
-                route: Route::Model,
-                endpoint,
-                addressed: Some(addressed),
-                own,
-            };
-            carry(request, payload, call).await
-        }
-        Err(error) => {
-            let refusal = ApiError::new(ErrorCode::InvalidRequest)
-                .say(error.message)
-                .param(error.param);
-            answer::refused(&refusal, speech, None)
-        }
-    }
-}
-
-/// A call whose model says where it goes.
-async fn unified(request: &HttpRequest, payload: web::Payload, endpoint: EndpointKind, speech: Speech) -> HttpResponse {
+    speech: Speech,
+) -> impl Future<Output = HttpResponse> {
     let required_shape = match speech {
         Speech::OpenAi | Speech::Responses => RequestShape::OpenAi,
         Speech::Anthropic => RequestShape::Anthropic,
         // Keys are made for one of the two; a key that is bound to none serves these too.
         Speech::Google | Speech::Bedrock => RequestShape::OpenAi,
     };
-    match OwnParameters::read(request.query_string()) {
-        Ok(own) => {
-            let call = Arrival {
-                speech,
-                required_shape: Some(required_shape),
-                route: Route::Model,
-                endpoint,
-                addressed: None,
-                own,
-            };
-            carry(request, payload, call).await
-        }
-        Err(error) => {
-            let refusal = ApiError::new(ErrorCode::InvalidRequest)
-                .say(error.message)
-                .param(error.param);
-            answer::refused(&refusal, speech, None)
-        }
-    }
+    let arrival = by_model(&request, speech).map(|arrival| Arrival {
+        required_shape: Some(required_shape),
+        endpoint,
+        ..arrival
+    });
+    carry(request, payload, speech, arrival)
 }
 
-pub(super) async fn forward(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+/// A conversation whose model says where it goes.
+fn by_model(request: &HttpRequest, speech: Speech) -> Result<Arrival, ApiError> {
+    let own = OwnParameters::read(request.query_string()).map_err(|error| {
+        ApiError::new(ErrorCode::InvalidRequest)
+            .say(error.message)
+            .param(error.param)
+    })?;
+    Ok(Arrival {
+        speech,
+        required_shape: None,
+        route: Route::Model,
+        endpoint: EndpointKind::Chat,
+        addressed: None,
+        own,
+    })
+}
+
+/// A call to the address that it names.
+pub(super) fn forward(request: HttpRequest, payload: web::Payload) -> impl Future<Output = HttpResponse> {
     let speech = if request.headers().contains_key("anthropic-version") {
         Speech::Anthropic
     } else {
         Speech::OpenAi
     };
-    let Some(worker) = request.app_data::<Worker>() else {
-        return answer::refused(&ApiError::new(ErrorCode::Starting), speech, None);
-    };
+    let arrival = forwarded(&request, speech);
+    carry(request, payload, speech, arrival)
+}
+
+fn forwarded(request: &HttpRequest, speech: Speech) -> Result<Arrival, ApiError> {
+    let worker = worker(request)?;
     let base = |name: &str| worker.catalogue().public_base(name);
-    match ForwardTarget::parse(request.uri().path(), request.query_string(), base) {
-        Ok(target) => {
-            carry(
-                &request,
-                payload,
-                Arrival {
-                    speech,
-                    required_shape: None,
-                    route: Route::Url(target.url),
-                    endpoint: EndpointKind::Opaque,
-                    addressed: None,
-                    own: target.own,
-                },
-            )
-            .await
-        }
-        Err(error) => {
-            let refusal = ApiError::new(ErrorCode::ForwardUrlInvalid)
-                .say(error.message)
-                .param(error.param);
-            answer::refused(&refusal, speech, None)
-        }
-    }
+    let target = ForwardTarget::parse(request.uri().path(), request.query_string(), base).map_err(invalid_url)?;
+    Ok(Arrival {
+        speech,
+        required_shape: None,
+        route: Route::Url(target.url),
+        endpoint: EndpointKind::Opaque,
+        addressed: None,
+        own: target.own,
+    })
 }
 
 /// A call in the format that the path names, to an address whose own format may be another.
-pub(super) async fn rewrite(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    let Some(worker) = request.app_data::<Worker>() else {
-        return answer::refused(&ApiError::new(ErrorCode::Starting), Speech::OpenAi, None);
-    };
-    let target = match RewriteTarget::parse(request.uri().path(), request.query_string()) {
-        Ok(target) => target,
-        Err(error) => {
-            let refusal = ApiError::new(ErrorCode::ForwardUrlInvalid)
-                .say(error.message)
-                .param(error.param);
-            return answer::refused(&refusal, Speech::OpenAi, None);
-        }
-    };
-    let speech = match target.format.as_str() {
+pub(super) fn rewrite(request: HttpRequest, payload: web::Payload) -> impl Future<Output = HttpResponse> {
+    let mut speech = Speech::OpenAi;
+    let arrival = rewritten(&request, &mut speech);
+    carry(request, payload, speech, arrival)
+}
+
+/// `speech` becomes the format of the path as soon as that is known.
+fn rewritten(request: &HttpRequest, speech: &mut Speech) -> Result<Arrival, ApiError> {
+    let worker = worker(request)?;
+    let target = RewriteTarget::parse(request.uri().path(), request.query_string()).map_err(invalid_url)?;
+    *speech = match target.format.as_str() {
         "openai" => Speech::OpenAi,
         "anthropic" => Speech::Anthropic,
         "google" => Speech::Google,
         "bedrock" => Speech::Bedrock,
         other => {
             let message = format!("must be openai, anthropic, google or bedrock, not {other:?}");
-            return answer::refused(&ApiError::invalid("format", message), Speech::OpenAi, None);
+            return Err(ApiError::invalid("format", message));
         }
     };
     let is_conversation = |url: &&Url| {
         let found = worker.catalogue().resolve_url(url, "POST", CredentialOwner::Caller);
         found.is_ok_and(|found| found.endpoint == EndpointKind::Chat)
     };
-    let Some(url) = target.urls.iter().find(is_conversation).or(target.urls.last()).cloned() else {
-        return answer::refused(&ApiError::new(ErrorCode::ForwardUrlInvalid), speech, None);
-    };
-    let call = Arrival {
-        speech,
+    let url = target.urls.iter().find(is_conversation).or(target.urls.last());
+    let url = url.ok_or_else(|| ApiError::new(ErrorCode::ForwardUrlInvalid))?.clone();
+    Ok(Arrival {
+        speech: *speech,
         required_shape: None,
         route: Route::Rewrite(url),
         endpoint: EndpointKind::Chat,
         addressed: target.addressed,
         own: target.own,
-    };
-    carry(&request, payload, call).await
+    })
+}
+
+fn worker(request: &HttpRequest) -> Result<&Worker, ApiError> {
+    let worker = request.app_data::<Worker>();
+    worker.ok_or_else(|| ApiError::new(ErrorCode::Starting))
+}
+
+fn invalid_url(error: TargetError) -> ApiError {
+    ApiError::new(ErrorCode::ForwardUrlInvalid)
+        .say(error.message)
+        .param(error.param)
 }

@@ -62,7 +62,7 @@ pub fn configure_bedrock(config: &mut web::ServiceConfig) {
     }
 }
 
-/// The gateway's routes, under `/v1`.
+/// The gateway's routes: those with a fixed address before those whose address holds a name.
 pub fn configure(config: &mut web::ServiceConfig) {
     let only = |path: &str, route: actix_web::Route| {
         web::resource(path.to_owned())
@@ -75,25 +75,31 @@ pub fn configure(config: &mut web::ServiceConfig) {
             .default_service(web::to(only_post))
     };
     config
-        .service(posted("/chat/completions", web::post().to(arrivals::chat_completions)))
-        .service(posted("/messages", web::post().to(arrivals::messages)))
-        .service(posted("/messages/count_tokens", web::post().to(arrivals::count_tokens)))
-        .service(posted("/responses", web::post().to(arrivals::responses)))
-        .service(posted("/completions", web::post().to(arrivals::completions)))
-        .service(posted("/embeddings", web::post().to(arrivals::embeddings)))
-        .service(posted("/images/generations", web::post().to(arrivals::images)))
-        .service(posted("/images/edits", web::post().to(arrivals::image_edits)))
-        .service(posted("/audio/speech", web::post().to(arrivals::speech)))
         .service(posted(
-            "/audio/transcriptions",
+            "/v1/chat/completions",
+            web::post().to(arrivals::chat_completions),
+        ))
+        .service(posted("/v1/messages", web::post().to(arrivals::messages)))
+        .service(posted(
+            "/v1/messages/count_tokens",
+            web::post().to(arrivals::count_tokens),
+        ))
+        .service(posted("/v1/responses", web::post().to(arrivals::responses)))
+        .service(posted("/v1/completions", web::post().to(arrivals::completions)))
+        .service(posted("/v1/embeddings", web::post().to(arrivals::embeddings)))
+        .service(posted("/v1/images/generations", web::post().to(arrivals::images)))
+        .service(posted("/v1/images/edits", web::post().to(arrivals::image_edits)))
+        .service(posted("/v1/audio/speech", web::post().to(arrivals::speech)))
+        .service(posted(
+            "/v1/audio/transcriptions",
             web::post().to(arrivals::transcriptions),
         ))
-        .service(posted("/audio/translations", web::post().to(arrivals::translations)))
-        .service(only("/models", web::get().to(models::list)))
-        .service(only("/models/{model:.+}", web::get().to(models::retrieve)))
-        .service(posted("/rewrite/{target:.*}", web::post().to(arrivals::rewrite)))
-        .route("/forward", web::route().to(arrivals::forward))
-        .route("/forward/{target:.*}", web::route().to(arrivals::forward));
+        .service(posted("/v1/audio/translations", web::post().to(arrivals::translations)))
+        .service(only("/v1/models", web::get().to(models::list)))
+        .service(only("/v1/models/{model:.+}", web::get().to(models::retrieve)))
+        .service(posted("/v1/rewrite/{target:.*}", web::post().to(arrivals::rewrite)))
+        .route("/v1/forward", web::route().to(arrivals::forward))
+        .route("/v1/forward/{target:.*}", web::route().to(arrivals::forward));
 }
 
 async fn only_post(request: HttpRequest) -> Result<HttpResponse, ApiError> {
@@ -125,10 +131,19 @@ struct Arrival {
     own: OwnParameters,
 }
 
-async fn carry(request: &HttpRequest, payload: web::Payload, arrival: Arrival) -> HttpResponse {
-    let speech = arrival.speech;
+/// Carries a call, or refuses it in its caller's words where its route already found something wrong.
+async fn carry(
+    request: HttpRequest,
+    payload: web::Payload,
+    speech: Speech,
+    arrival: Result<Arrival, ApiError>,
+) -> HttpResponse {
     let mut id = None;
-    match pass(request, payload, arrival, &mut id).await {
+    let passed = match arrival {
+        Ok(arrival) => pass(&request, payload, arrival, &mut id).await,
+        Err(refusal) => Err(refusal),
+    };
+    match passed {
         Ok(response) => response,
         Err(refusal) => {
             let state = request.app_data::<web::Data<AppState>>();
@@ -168,7 +183,7 @@ async fn pass(
     let fallbacks = fallbacks::read(request.headers(), worker.catalogue_for(caller.merchant.mode()))?;
     let Received { body, upload } = upload::receive(request, payload, worker, (&caller, &arrival)).await?;
     let wants_cost = asks_for_cost(request.headers());
-    let incoming = Incoming {
+    let mut incoming = Incoming {
         id: request_id,
         caller,
         speech,
@@ -185,7 +200,7 @@ async fn pass(
         wants_cost,
         fallbacks,
     };
-    let served = serve(worker, incoming).await.map_err(|refused| {
+    let served = serve(worker, &mut incoming).await.map_err(|refused| {
         *id = Some(refused.request_id);
         answer::counted(refusal::of(refused.refusal, state.now(), speech), refused.attempts)
     })?;

@@ -43,7 +43,8 @@ pub(super) async fn receive(
     match (kind, form) {
         (BodyKind::Unread, _) => Ok(unread(request, payload, worker)),
         (BodyKind::Form | BodyKind::JsonOrForm, Some(boundary)) => {
-            let form = spooled(payload, worker, boundary).await?;
+            // The reader of forms is large, and most calls have none.
+            let form = Box::pin(spooled(payload, worker, boundary)).await?;
             Ok(Received {
                 body: Bytes::new(),
                 upload: Upload::Form(form),
