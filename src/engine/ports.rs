@@ -1,7 +1,7 @@
 //! What the engine needs from the layers above: somebody who writes a billing batch. Storage answers it with one
 //! Postgres transaction; tests answer it in memory.
 
-use crate::domain::request::{Movement, OpenRequest, Settlement};
+use crate::domain::request::{Movement, OpenRequest, Settlement, Turn};
 
 /// How far one lane of the journal has been written to the database: the highest sequence number of a record that
 /// is in it.
@@ -16,13 +16,14 @@ pub struct LaneMark {
 pub struct Batch {
     pub settled: Vec<(OpenRequest, Settlement)>,
     pub movements: Vec<Movement>,
+    pub turns: Vec<Turn>,
     /// The marks that this batch moves forward, one a lane.
     pub marks: Vec<LaneMark>,
 }
 
 impl Batch {
     pub fn len(&self) -> usize {
-        self.settled.len() + self.movements.len()
+        self.settled.len() + self.movements.len() + self.turns.len()
     }
 
     pub fn is_empty(&self) -> bool {

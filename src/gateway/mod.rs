@@ -286,6 +286,7 @@ fn open(worker: &Worker, incoming: &Incoming<'_>, admitted: Admitted<'_>) -> Res
             model: shape.map(|shape| shape.model.clone()),
             endpoint: format!("{} {}", incoming.method, public_url(worker, incoming, target)),
             metadata: incoming.metadata.clone(),
+            metered: None,
         })
         .map_err(|_| Refusal::Backlog)?;
     Ok(worker.open_call(incoming.id, caller, quote.pricing.clone()))

@@ -189,7 +189,7 @@ impl OpenCall {
             UsageSource::Estimated | UsageSource::Partial | UsageSource::CrashEstimate => {
                 self.metrics.usage_estimated.add(1)
             }
-            UsageSource::Provider | UsageSource::None => {}
+            UsageSource::Provider | UsageSource::None | UsageSource::Reported => {}
         }
     }
 
@@ -216,6 +216,7 @@ impl OpenCall {
             output_cost: costs.output,
             finished_at_ms: self.clock.wall_ms(),
             response_id: ending.response_id,
+            charge: None,
         });
         if let Some(hold) = self.hold.take() {
             hold.settle(costs.total);

@@ -4,6 +4,7 @@
 //! touches its rows in the order of their ids, so that writers never wait for each other in a circle.
 
 mod columns;
+mod credit;
 mod deltas;
 mod statements;
 
@@ -12,6 +13,7 @@ use diesel::PgConnection;
 use diesel::result::{DatabaseErrorKind, Error as QueryError};
 
 use super::{Database, StorageError};
+use crate::domain::request::{Movement, Turn};
 use crate::engine::ports::{Batch, BatchSink, SinkError};
 use deltas::{Deltas, Written};
 
@@ -61,13 +63,17 @@ fn write_batch(connection: &mut PgConnection, epoch: i64, batch: &Batch) -> Resu
     if statements::lock_epoch(connection)? != Some(epoch) {
         return Err(WriteError::Fenced);
     }
+    let turned: Vec<Movement> = batch.turns.iter().flat_map(Turn::movements).collect();
+    let turned = statements::insert_movements(connection, &turned)?;
     let written = Written {
         settled: statements::insert_requests(connection, &batch.settled)?,
         movements: statements::insert_movements(connection, &batch.movements)?,
+        turned: turned.into_iter().cloned().collect(),
     };
     if !written.is_empty() {
         move_balances(connection, &written)?;
     }
+    credit::write_turns(connection, &batch.turns)?;
     statements::move_marks(connection, &batch.marks)?;
     Ok(())
 }
@@ -82,6 +88,8 @@ fn move_balances(connection: &mut PgConnection, written: &Written<'_>) -> Result
             "a wallet is not there, or belongs to another merchant".to_owned(),
         ));
     }
+    credit::move_credit(connection, &deltas.credit)?;
+    credit::move_quantities(connection, &deltas.quantities)?;
     statements::insert_ledger(connection, batch_id, &deltas.ledger)?;
     Ok(())
 }

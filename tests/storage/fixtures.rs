@@ -173,6 +173,7 @@ pub fn settled(tenant: Tenant, key: Option<SpendKeyId>, cost_nanos: i64) -> (Ope
         model: Some("gpt-4o-mini".to_owned()),
         endpoint: "POST https://api.openai.com/v1/chat/completions".to_owned(),
         metadata: r#"{"user_id":"u-1","team":"blue"}"#.to_owned(),
+        metered: None,
     };
     let settlement = Settlement {
         id,
@@ -190,6 +191,7 @@ pub fn settled(tenant: Tenant, key: Option<SpendKeyId>, cost_nanos: i64) -> (Ope
         output_cost: Money::from_nanos(cost_nanos),
         finished_at_ms: NOON_MS + 1_500,
         response_id: "chatcmpl-1".to_owned(),
+        charge: None,
     };
     (open, settlement)
 }

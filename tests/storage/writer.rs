@@ -50,9 +50,11 @@ fn the_same_batch_twice_moves_nothing_twice() {
     first
         .movements
         .push(movement(tenant, AccountRef::Wallet(tenant.wallet), 1_000));
-    first
-        .movements
-        .push(movement(tenant, AccountRef::Customer(CustomerId::from_bits(bits())), 5));
+    first.movements.push(movement(
+        tenant,
+        AccountRef::CycleCredit(CustomerId::from_bits(bits())),
+        5,
+    ));
     let mut second = first.clone();
     second.settled.push(settled(tenant, Some(key), 30));
     for batch in [&first, &first, &second, &second, &first] {
@@ -196,8 +198,8 @@ fn eight_writers_never_wait_for_each_other_in_a_circle() {
                     ];
                     sink.write(&Batch {
                         settled: records,
-                        movements: Vec::new(),
                         marks,
+                        ..Batch::default()
                     })
                     .unwrap();
                 }
@@ -223,8 +225,8 @@ fn a_process_whose_lease_was_taken_writes_nothing() {
     let marks = vec![LaneMark { lane: 0, sequence: 9 }];
     let late = Batch {
         settled: vec![settled(tenant, None, 1)],
-        movements: Vec::new(),
         marks,
+        ..Batch::default()
     };
     assert!(matches!(old_sink.write(&late), Err(SinkError::Fenced)));
     assert!(matches!(old_sink.write(&late), Err(SinkError::Fenced)));

@@ -81,6 +81,7 @@ fn open_request(id: u128) -> OpenRequest {
         model: Some("gpt-4o-mini".into()),
         endpoint: "POST https://api.openai.com/v1/chat/completions".into(),
         metadata: String::new(),
+        metered: None,
     }
 }
 
@@ -96,6 +97,7 @@ fn settlement(id: u128, nanos: i64) -> Settlement {
         output_cost: Money::ZERO,
         finished_at_ms: 2,
         response_id: "chatcmpl-1".into(),
+        charge: None,
     }
 }
 

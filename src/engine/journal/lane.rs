@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::domain::ids::RequestId;
-use crate::domain::request::{Movement, OpenRequest, Settlement};
+use crate::domain::request::{Movement, OpenRequest, Settlement, Turn};
 
 use super::record::{self, LONGEST_SETTLEMENT, PROGRESS_LENGTH};
 use super::segment::{HEADER, Header, SharedSegment, Window};
@@ -95,6 +95,16 @@ impl Lane {
         writer.buffer.clear();
         let sequence = writer.next_sequence;
         record::encode_movement(sequence, movement, &mut writer.buffer);
+        writer.append(0)?;
+        Ok(self.written(sequence))
+    }
+
+    /// Records the turn of a customer's subscription.
+    pub fn write_turn(&self, turn: &Turn) -> Result<Written, JournalFull> {
+        let mut writer = self.writer.borrow_mut();
+        writer.buffer.clear();
+        let sequence = writer.next_sequence;
+        record::encode_turn(sequence, turn, &mut writer.buffer);
         writer.append(0)?;
         Ok(self.written(sequence))
     }

@@ -3,6 +3,7 @@
 //! nothing that was written; lost power loses what was not fsynced, some milliseconds. A failed write or fsync ends the
 //! process, because replaying is the only safe answer.
 
+mod charge;
 mod fields;
 pub mod lane;
 pub mod record;

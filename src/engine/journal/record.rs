@@ -6,19 +6,20 @@
 use crate::domain::ids::{MerchantId, MovementId, RequestId, SpendKeyId, WalletId};
 use crate::domain::money::Money;
 use crate::domain::request::{
-    AccountRef, Movement, MovementKind, OpenRequest, Outcome, ProviderKeyType, Settlement, UsageSource,
+    AccountRef, Movement, MovementKind, OpenRequest, Outcome, ProviderKeyType, Settlement, Turn, UsageSource,
 };
 use crate::domain::spend::Admission;
 use crate::domain::usage::Usage;
 
+use super::charge;
 use super::fields::{Reader, Writer};
 
 /// Bytes before the payload.
 const HEAD: usize = 4 + 4 + 8 + 1;
 /// A longer record is damage: metadata is at most 100 pairs of 255 and 255 characters of up to 4 bytes.
 const LONGEST: usize = 1 << 20;
-/// No settlement is longer: fixed fields, a bounded response id, and every rare count.
-pub const LONGEST_SETTLEMENT: u64 = 320;
+/// No settlement is longer: fixed fields, a bounded response id, every rare count, and a charge.
+pub const LONGEST_SETTLEMENT: u64 = 320 + charge::LONGEST;
 /// A progress record, exactly.
 pub const PROGRESS_LENGTH: u64 = HEAD as u64 + 24;
 
@@ -33,6 +34,8 @@ pub enum Record {
     Settle(Settlement),
     /// A balance moved without a call.
     Movement(Movement),
+    /// A customer's subscription changed, and his credit with it.
+    Turn(Turn),
 }
 
 /// What stands at a place of a segment.
@@ -56,6 +59,7 @@ pub fn encode(sequence: u64, record: &Record, buffer: &mut Vec<u8>) {
         Record::Progress { id, output_tokens } => encode_progress(sequence, *id, *output_tokens, buffer),
         Record::Settle(settlement) => encode_settle(sequence, settlement, buffer),
         Record::Movement(movement) => encode_movement(sequence, movement, buffer),
+        Record::Turn(turn) => encode_turn(sequence, turn, buffer),
     }
 }
 
@@ -82,6 +86,9 @@ pub fn encode_open(sequence: u64, open: &OpenRequest, buffer: &mut Vec<u8>) {
         if let Some(first) = open.attempt_of {
             writer.u128(first.bits());
         }
+        if let Some(metered) = &open.metered {
+            charge::write_metered(metered, writer);
+        }
     });
 }
 
@@ -90,6 +97,7 @@ fn flags(open: &OpenRequest) -> u8 {
         | u8::from(open.simulated) << 1
         | u8::from(open.model.is_some()) << 2
         | u8::from(open.attempt_of.is_some()) << 3
+        | u8::from(open.metered.is_some()) << 4
 }
 
 pub fn encode_progress(sequence: u64, id: RequestId, output_tokens: u64, buffer: &mut Vec<u8>) {
@@ -113,17 +121,21 @@ pub fn encode_settle(sequence: u64, settlement: &Settlement, buffer: &mut Vec<u8
         writer.i64(settlement.output_cost.nanos());
         writer.i64(settlement.finished_at_ms);
         writer.text(bounded(&settlement.response_id, Settlement::RESPONSE_ID_BYTES));
-        write_rare(settlement.usage.rare(), writer);
+        let charge = settlement.charge.as_ref();
+        let rare = settlement.usage.rare();
+        if rare != [0; 9] || charge.is_some() {
+            write_rare(rare, writer);
+        }
+        if let Some(charge) = charge {
+            charge::write_charge(charge, writer);
+        }
     });
 }
 
-/// Which of the counts are not zero, then those; nothing where all are.
+/// Which of the counts are not zero, then those.
 fn write_rare(counts: [u64; 9], writer: &mut Writer<'_>) {
     let present = |place: usize| u32::from(counts[place] != 0) << place;
     let mask = (0..counts.len()).map(present).sum::<u32>();
-    if mask == 0 {
-        return;
-    }
     writer.u32(mask);
     for count in counts.into_iter().filter(|count| *count != 0) {
         writer.u64(count);
@@ -142,6 +154,10 @@ pub fn encode_movement(sequence: u64, movement: &Movement, buffer: &mut Vec<u8>)
         writer.i64(movement.at_ms);
         writer.text(&movement.note);
     });
+}
+
+pub fn encode_turn(sequence: u64, turn: &Turn, buffer: &mut Vec<u8>) {
+    framed(sequence, 5, buffer, |writer| charge::write_turn(turn, writer));
 }
 
 /// Reads what stands at the start of `bytes`.
@@ -198,6 +214,7 @@ fn payload(kind: u8, reader: &mut Reader<'_>) -> Option<Record> {
         }),
         3 => settlement(reader).map(Record::Settle),
         4 => movement(reader).map(Record::Movement),
+        5 => charge::read_turn(reader).map(Record::Turn),
         _ => None,
     }
 }
@@ -228,6 +245,10 @@ fn open(reader: &mut Reader<'_>) -> Option<OpenRequest> {
         0 => None,
         _ => Some(RequestId::from_bits(reader.u128()?)),
     };
+    let metered = match flags & 16 {
+        0 => None,
+        _ => Some(charge::read_metered(reader)?),
+    };
     Some(OpenRequest {
         id,
         attempt_of,
@@ -247,6 +268,7 @@ fn open(reader: &mut Reader<'_>) -> Option<OpenRequest> {
         model,
         endpoint,
         metadata,
+        metered,
     })
 }
 
@@ -265,6 +287,10 @@ fn settlement(reader: &mut Reader<'_>) -> Option<Settlement> {
     let finished_at_ms = reader.i64()?;
     let response_id = reader.text()?;
     read_rare(&mut counts[9..], reader)?;
+    let charge = match reader.is_empty() {
+        true => None,
+        false => Some(charge::read_charge(reader)?),
+    };
     Some(Settlement {
         id,
         outcome,
@@ -276,6 +302,7 @@ fn settlement(reader: &mut Reader<'_>) -> Option<Settlement> {
         output_cost,
         finished_at_ms,
         response_id,
+        charge,
     })
 }
 

@@ -1,6 +1,8 @@
 //! Records survive their trip, and damage is seen.
 
 use super::*;
+use crate::domain::ids::{CustomerId, MeterId};
+use crate::domain::request::{Charge, ChargeForecast, ChargePart, Metered, TurnEntry};
 use proptest::prelude::*;
 
 fn open_request(seed: u128, text: String) -> OpenRequest {
@@ -27,6 +29,7 @@ fn open_request(seed: u128, text: String) -> OpenRequest {
         model: (!seed.is_multiple_of(7)).then(|| text.clone()),
         endpoint: "POST https://api.openai.com/v1/chat/completions".into(),
         metadata: text,
+        metered: seed.is_multiple_of(13).then(|| metered(seed)),
     }
 }
 
@@ -48,6 +51,59 @@ fn settlement_of(seed: u128, text: &str) -> Settlement {
         output_cost: Money::from_nanos(2),
         finished_at_ms: -1,
         response_id: bounded(text, Settlement::RESPONSE_ID_BYTES).to_owned(),
+        charge: seed.is_multiple_of(4).then(|| charge_of(seed as usize % 9)),
+    }
+}
+
+fn metered(seed: u128) -> Metered {
+    Metered {
+        meter_id: MeterId::from_bits(seed),
+        customer_id: seed.is_multiple_of(2).then(|| CustomerId::from_bits(seed | 1)),
+        caller_id: "their own".into(),
+        forecast: seed.is_multiple_of(3).then_some(ChargeForecast {
+            base: Money::from_nanos(9),
+            output_nanos_per_million: 8,
+            input_quantity: 7,
+            counts_output: 1,
+            period_start_s: -6,
+        }),
+    }
+}
+
+fn charge_of(parts: usize) -> Charge {
+    let part = ChargePart {
+        start: u64::MAX,
+        rate_nanos: 5,
+        quantity: 4,
+        cost: Money::from_nanos(3),
+    };
+    Charge {
+        amount: Money::MAX,
+        from_cycle: Money::from_nanos(-2),
+        quantity: u64::MAX,
+        period_start_s: i64::MIN,
+        parts: vec![part; parts],
+    }
+}
+
+fn turn(seed: u128, subscription: String) -> Turn {
+    let customer_id = CustomerId::from_bits(seed);
+    let entry = |account, kind, nanos| TurnEntry {
+        account,
+        kind,
+        amount: Money::from_nanos(nanos),
+    };
+    Turn {
+        id: MovementId::from_bits(seed),
+        merchant_id: MerchantId::from_bits(2),
+        customer_id,
+        version: 3,
+        at_ms: 4,
+        subscription,
+        entries: vec![
+            entry(AccountRef::CycleCredit(customer_id), MovementKind::Lapse, -5),
+            entry(AccountRef::BundleCredit(customer_id), MovementKind::Renewal, 6),
+        ],
     }
 }
 
@@ -64,6 +120,7 @@ proptest! {
             Record::Progress { id: RequestId::from_bits(seed), output_tokens: 12 },
             Record::Settle(settlement_of(seed, &text)),
             Record::Movement(movement),
+            Record::Turn(turn(seed, text)),
         ];
         for (sequence, record) in records.into_iter().enumerate() {
             let mut bytes = Vec::new();
@@ -87,6 +144,7 @@ fn a_settlement_never_outgrows_the_space_set_aside_for_it() {
     let mut settlement = settlement_of(1, &long);
     settlement.response_id = long;
     settlement.usage = Usage::from_array([u64::MAX; 18]);
+    settlement.charge = Some(charge_of(Charge::PARTS_MOST + 5));
     let mut bytes = Vec::new();
     encode_settle(u64::MAX, &settlement, &mut bytes);
     assert!(bytes.len() as u64 <= LONGEST_SETTLEMENT, "{} bytes", bytes.len());

@@ -163,10 +163,14 @@ impl<'a> Run<'a> {
                     self.replayed.settled += 1;
                 }
             }
-            Record::Movement(movement) if known => drop(movement),
+            Record::Movement(_) | Record::Turn(_) if known => {}
             Record::Movement(movement) => {
                 self.batch.movements.push(movement);
                 self.replayed.movements += 1;
+            }
+            Record::Turn(turn) => {
+                self.replayed.movements += turn.entries.len();
+                self.batch.turns.push(turn);
             }
         }
         if self.batch.len() >= BATCH_ROWS {

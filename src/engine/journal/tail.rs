@@ -152,6 +152,7 @@ impl Tail {
                 None => tracing::error!(request.id = %settlement.id, "a settlement without an opening is left out"),
             },
             Record::Movement(movement) => batch.movements.push(movement),
+            Record::Turn(turn) => batch.turns.push(turn),
             // Only a replay needs to know how far a stream had come.
             Record::Progress { .. } => {}
         }

@@ -2,12 +2,12 @@
 //! a parameter each. Text from outside is made fit for Postgres here; it never keeps a row from being written.
 
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::super::column;
-use crate::domain::ids::{RequestId, SpendKeyId};
-use crate::domain::request::{Movement, OpenRequest, Settlement};
+use crate::domain::ids::{CustomerId, RequestId, SpendKeyId};
+use crate::domain::request::{Charge, ChargePart, Metered, Movement, OpenRequest, Settlement};
 use crate::domain::usage::{RARE_NAMES, Usage};
 
 /// The columns of `requests` that the gateway fills.
@@ -38,6 +38,46 @@ pub struct RequestColumns {
     pub finished_at: Vec<DateTime<Utc>>,
     pub attempt_of: Vec<Option<Uuid>>,
     pub rare_usage: Vec<Option<Value>>,
+}
+
+/// Those of the requests of meters and customers, beside [`RequestColumns`].
+#[derive(Default)]
+pub struct MeteredColumns {
+    pub meter_id: Vec<Uuid>,
+    pub customer_id: Vec<Option<Uuid>>,
+    pub caller_id: Vec<Option<String>>,
+    pub charge: Vec<i64>,
+    pub charge_detail: Vec<Option<Value>>,
+}
+
+impl MeteredColumns {
+    pub fn push(&mut self, metered: &Metered, settlement: &Settlement) {
+        self.meter_id.push(metered.meter_id.uuid());
+        self.customer_id.push(metered.customer_id.map(CustomerId::uuid));
+        let caller_id = Some(metered.caller_id.as_str()).filter(|id| !id.is_empty());
+        self.caller_id.push(caller_id.map(column::text));
+        let charge = settlement.charge.as_ref();
+        self.charge.push(charge.map_or(0, |charge| charge.amount.nanos()));
+        self.charge_detail.push(charge.map(charge_detail));
+    }
+}
+
+/// What a charge was made of. Amounts are in nano-dollars.
+fn charge_detail(charge: &Charge) -> Value {
+    let part = |part: &ChargePart| {
+        json!({
+            "start": part.start,
+            "rate": part.rate_nanos,
+            "quantity": part.quantity,
+            "cost": part.cost.nanos(),
+        })
+    };
+    json!({
+        "quantity": charge.quantity,
+        "period_start": charge.period_start_s,
+        "from_cycle": charge.from_cycle.nanos(),
+        "parts": charge.parts.iter().map(part).collect::<Vec<_>>(),
+    })
 }
 
 impl RequestColumns {
@@ -90,21 +130,13 @@ impl MovementColumns {
     pub fn push(&mut self, movement: &Movement) {
         self.id.push(movement.id.uuid());
         self.merchant_id.push(movement.merchant_id.uuid());
-        self.account_kind.push(account_kind(movement));
+        self.account_kind.push(movement.account.kind());
         self.account_id.push(Uuid::from_u128(movement.account.bits()));
         self.kind.push(movement.kind.name());
         self.amount.push(movement.amount.nanos());
         self.quantity.push(movement.quantity);
         self.at.push(column::instant(movement.at_ms));
         self.note.push(column::text(&movement.note));
-    }
-}
-
-fn account_kind(movement: &Movement) -> &'static str {
-    use crate::domain::request::AccountRef;
-    match movement.account {
-        AccountRef::Wallet(_) => "wallet",
-        AccountRef::Customer(_) => "customer",
     }
 }
 
@@ -136,7 +168,6 @@ fn metadata(text: &str) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn metadata_is_an_object_that_postgres_can_hold() {

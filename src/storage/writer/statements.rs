@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection as _;
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
 use diesel::result::Error as QueryError;
 use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::super::column;
-use super::columns::{MovementColumns, RequestColumns};
+use super::columns::{MeteredColumns, MovementColumns, RequestColumns};
 use super::deltas::{CounterDelta, LedgerAccount, Written};
 use crate::domain::ids::{MerchantId, SpendKeyId, WalletId};
 use crate::domain::request::{Movement, OpenRequest, Settlement};
@@ -43,15 +45,43 @@ pub fn insert_requests<'a>(
     if by_id.is_empty() {
         return Ok(Vec::new());
     }
-    let mut columns = RequestColumns::default();
+    // Most requests are nobody's but the merchant's own, and leave five columns out.
+    let (mut plain, mut metered) = (RequestColumns::default(), RequestColumns::default());
+    let mut more = MeteredColumns::default();
     for (open, settlement) in by_id.values().copied() {
-        columns.push(open, settlement);
+        match &open.metered {
+            None => plain.push(open, settlement),
+            Some(whose) => {
+                metered.push(open, settlement);
+                more.push(whose, settlement);
+            }
+        }
     }
-    let inserted = send_requests(connection, columns)?;
+    let mut inserted = Vec::new();
+    if !plain.id.is_empty() {
+        inserted = bound(sql_query(INSERT_REQUESTS).into_boxed(), plain).load::<Id>(connection)?;
+    }
+    if !metered.id.is_empty() {
+        inserted.extend(send_metered(connection, metered, more)?);
+    }
     Ok(inserted.iter().filter_map(|row| by_id.get(&row.id).copied()).collect())
 }
 
-fn send_requests(connection: &mut PgConnection, columns: RequestColumns) -> Result<Vec<Id>, QueryError> {
+fn send_metered(
+    connection: &mut PgConnection,
+    columns: RequestColumns,
+    more: MeteredColumns,
+) -> Result<Vec<Id>, QueryError> {
+    bound(sql_query(INSERT_METERED).into_boxed(), columns)
+        .bind::<Array<SqlUuid>, _>(more.meter_id)
+        .bind::<Array<Nullable<SqlUuid>>, _>(more.customer_id)
+        .bind::<Array<Nullable<Text>>, _>(more.caller_id)
+        .bind::<Array<BigInt>, _>(more.charge)
+        .bind::<Array<Nullable<Jsonb>>, _>(more.charge_detail)
+        .load(connection)
+}
+
+fn bound(query: Insertion, columns: RequestColumns) -> Insertion {
     let [
         input,
         cache_read,
@@ -63,7 +93,7 @@ fn send_requests(connection: &mut PgConnection, columns: RequestColumns) -> Resu
         audio_output,
         searches,
     ] = columns.counts;
-    sql_query(INSERT_REQUESTS)
+    query
         .bind::<Array<SqlUuid>, _>(columns.id)
         .bind::<Array<SqlUuid>, _>(columns.merchant_id)
         .bind::<Array<SqlUuid>, _>(columns.wallet_id)
@@ -96,16 +126,33 @@ fn send_requests(connection: &mut PgConnection, columns: RequestColumns) -> Resu
         .bind::<Array<Timestamptz>, _>(columns.finished_at)
         .bind::<Array<Nullable<SqlUuid>>, _>(columns.attempt_of)
         .bind::<Array<Nullable<Jsonb>>, _>(columns.rare_usage)
-        .load(connection)
 }
 
-const INSERT_REQUESTS: &str = "INSERT INTO requests (id, merchant_id, wallet_id, spend_key_id, provider, model, \
-    endpoint, provider_key_type, streaming, simulated, status, http_status, usage_source, input_tokens, \
-    cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens, reasoning_tokens, \
-    audio_input_tokens, audio_output_tokens, web_searches, cost, input_cost, output_cost, price_version, metadata, \
-    response_id, admitted_at, finished_at, attempt_of, rare_usage) \
-    SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
-    $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32) ON CONFLICT (id) DO NOTHING RETURNING id";
+/// A statement whose arrays are added one by one.
+type Insertion = BoxedSqlQuery<'static, Pg, SqlQuery>;
+
+macro_rules! insert_requests {
+    ($more:literal, $places:literal) => {
+        concat!(
+            "INSERT INTO requests (id, merchant_id, wallet_id, spend_key_id, provider, model, endpoint, \
+             provider_key_type, streaming, simulated, status, http_status, usage_source, input_tokens, \
+             cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens, reasoning_tokens, \
+             audio_input_tokens, audio_output_tokens, web_searches, cost, input_cost, output_cost, price_version, \
+             metadata, response_id, admitted_at, finished_at, attempt_of, rare_usage",
+            $more,
+            ") SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
+             $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32",
+            $places,
+            ") ON CONFLICT (id) DO NOTHING RETURNING id"
+        )
+    };
+}
+
+const INSERT_REQUESTS: &str = insert_requests!("", "");
+const INSERT_METERED: &str = insert_requests!(
+    ", meter_id, customer_id, caller_id, charge, charge_detail",
+    ", $33, $34, $35, $36, $37"
+);
 
 /// Inserts what is new of these, and returns that.
 pub fn insert_movements<'a>(
