@@ -133,6 +133,13 @@ macro_rules! ids {
                 serializer.collect_str(self)
             }
         }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
     )*};
 }
 
@@ -157,6 +164,12 @@ ids! {
     CustomerId = "con_";
     /// A price list for customers' usage.
     MeterId = "prd_";
+    /// What customers subscribe to.
+    PlanId = "sc_";
+    /// Credit that the subscribers of a plan may buy.
+    CreditBundleId = "cb_";
+    /// A customer's time on plans.
+    SubscriptionId = "sub_";
 }
 
 #[cfg(test)]

@@ -2,8 +2,10 @@
 //! state, input and `now` go in, a verdict comes out, so one seed replays a whole run.
 
 pub mod account;
+pub mod billing_period;
 pub mod call;
 pub mod credential;
+pub mod credit;
 pub mod cursor;
 pub mod cycle;
 pub mod ids;
@@ -18,5 +20,7 @@ pub mod room;
 pub mod secret;
 pub mod slug;
 pub mod spend;
+pub mod subscription;
+pub mod terms;
 pub mod usage;
 mod words;
