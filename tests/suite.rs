@@ -16,6 +16,7 @@ mod management;
 mod media;
 mod operator;
 mod prices;
+mod proof;
 mod provider_keys;
 mod retries;
 mod storage;

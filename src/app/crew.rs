@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use actix::Actor;
 
 use crate::domain::account::Account;
-use crate::domain::ids::WalletId;
+use crate::domain::customer_account::CustomerAccount;
+use crate::domain::ids::{CustomerId, WalletId};
 use crate::domain::key::KeySettings;
 use crate::domain::spend::StoredCounters;
 use crate::engine::account_actor::AccountShard;
+use crate::engine::customer_actor::CustomerShard;
 use crate::engine::journal::{self, Journal};
 use crate::engine::options::SpendKeyOptions;
 use crate::engine::spend_actor::SpendShard;
@@ -35,6 +37,7 @@ pub struct Crew {
     next: AtomicUsize,
     keys: Mutex<Vec<Vec<StoredKey>>>,
     wallets: Mutex<Vec<Vec<(WalletId, Account)>>>,
+    customers: Mutex<Vec<Vec<(CustomerId, CustomerAccount)>>>,
 }
 
 impl Crew {
@@ -49,11 +52,16 @@ impl Crew {
             parts.shared.accounts.note_funding(wallet_id, account.funding);
             wallets[parts.shared.accounts.place(wallet_id)].push((wallet_id, account));
         }
+        let mut customers: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
+        for (customer_id, account) in replica.customers {
+            customers[parts.shared.customers.place(customer_id)].push((customer_id, account));
+        }
         Self {
             parts,
             next: AtomicUsize::new(0),
             keys: Mutex::new(keys),
             wallets: Mutex::new(wallets),
+            customers: Mutex::new(customers),
         }
     }
 
@@ -77,7 +85,14 @@ impl Crew {
         let keys = SpendShard::new(parts.shared.clock.clone(), parts.options.clone(), take(place)).start();
         let wallets = std::mem::take(&mut self.wallets.lock().unwrap_or_else(PoisonError::into_inner)[place]);
         let accounts = AccountShard::new(lane.clone(), wallets).start();
-        if parts.shared.spend.enrol(place, keys).is_err() || parts.shared.accounts.enrol(place, accounts).is_err() {
+        let customers = std::mem::take(&mut self.customers.lock().unwrap_or_else(PoisonError::into_inner)[place]);
+        let customers = CustomerShard::new(lane.clone(), parts.shared.clock.clone(), customers).start();
+        let enrolled = [
+            parts.shared.spend.enrol(place, keys),
+            parts.shared.accounts.enrol(place, accounts),
+            parts.shared.customers.enrol(place, customers),
+        ];
+        if enrolled.iter().any(Result::is_err) {
             journal::fail("a worker died", &"its place was taken");
         }
         Worker::new(parts.gateway.clone(), lane)

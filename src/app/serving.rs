@@ -12,6 +12,7 @@ use crate::engine::accounts::Accounts;
 use crate::engine::answers::Answers;
 use crate::engine::billing_actor::{BillingActor, BillingParts};
 use crate::engine::clock::Clock;
+use crate::engine::customer_accounts::CustomerAccounts;
 use crate::engine::journal::Journal;
 use crate::engine::keyring::{Credential, Keyring};
 use crate::engine::metrics::Metrics;
@@ -63,6 +64,7 @@ impl Serving {
         let shared = Shared {
             spend: SpendShards::new(workers),
             accounts: Accounts::new(workers),
+            customers: CustomerAccounts::new(workers),
             clock: booted.clock,
             metrics: Arc::new(Metrics::default()),
             provider_keys: Arc::new(booted.provider_keys),
@@ -91,7 +93,7 @@ impl Serving {
         };
         let crew = Arc::new(Crew::new(parts, booted.replica));
         let server = run_server(config, crew, state.clone(), listener)?;
-        while !(shared.spend.is_complete() && shared.accounts.is_complete()) {
+        while !shared.is_complete() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         Ok(Self {
@@ -118,11 +120,19 @@ pub struct Simulated {
 pub struct Shared {
     pub spend: SpendShards,
     pub accounts: Accounts,
+    pub customers: CustomerAccounts,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
     pub provider_keys: Arc<ProviderKeys>,
     pub prices: Arc<Prices>,
     pub answers: Arc<Answers>,
+}
+
+impl Shared {
+    /// Whether every worker has taken on its shards.
+    fn is_complete(&self) -> bool {
+        self.spend.is_complete() && self.accounts.is_complete() && self.customers.is_complete()
+    }
 }
 
 fn start_billing(config: &Config, shared: &Shared, journal: &Journal, sink: PgSink) -> std::io::Result<BillingActor> {
@@ -151,6 +161,7 @@ fn app_state(
         sealing,
         spend: shared.spend.clone(),
         accounts: shared.accounts.clone(),
+        customers: shared.customers.clone(),
         clock: shared.clock.clone(),
         metrics: shared.metrics.clone(),
         phase: Default::default(),
@@ -219,6 +230,7 @@ fn gateway_parts(config: &Config, simulated: Simulated, shared: &Shared) -> Resu
         prices: shared.prices.clone(),
         spend: shared.spend.clone(),
         accounts: shared.accounts.clone(),
+        customers: shared.customers.clone(),
         clock: shared.clock.clone(),
         metrics: shared.metrics.clone(),
         answers: shared.answers.clone(),

@@ -6,6 +6,8 @@ pub mod accounts;
 pub mod answers;
 pub mod billing_actor;
 pub mod clock;
+pub mod customer_accounts;
+pub mod customer_actor;
 pub mod journal;
 pub mod keyring;
 pub mod metrics;

@@ -15,6 +15,7 @@ use crate::domain::price::{ModelPrice, PriceBook};
 use crate::engine::accounts::Accounts;
 use crate::engine::answers::Answers;
 use crate::engine::clock::Clock;
+use crate::engine::customer_accounts::CustomerAccounts;
 use crate::engine::journal::Lane;
 use crate::engine::metrics::Metrics;
 use crate::engine::prices::Prices;
@@ -42,6 +43,7 @@ pub struct GatewayParts {
     pub prices: Arc<Prices>,
     pub spend: SpendShards,
     pub accounts: Accounts,
+    pub customers: CustomerAccounts,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
     /// Whose the answers are that OpenAI keeps.
@@ -273,6 +275,10 @@ impl Worker {
 
     pub fn accounts(&self) -> &Accounts {
         &self.gateway.parts.accounts
+    }
+
+    pub fn customers(&self) -> &CustomerAccounts {
+        &self.gateway.parts.customers
     }
 
     pub fn clock(&self) -> &Clock {

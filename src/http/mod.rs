@@ -15,6 +15,7 @@ pub mod llm;
 pub mod operator;
 pub mod options;
 pub mod page;
+pub mod proof;
 pub mod provider_keys;
 pub mod query;
 pub mod requests;
@@ -127,6 +128,7 @@ fn management_routes(config: &mut ServiceConfig) {
                 .wrap(announce()),
         )
         .service(plain("/usage").route(web::get().to(usage::retrieve)).wrap(announce()))
+        .service(plain("/proof").route(web::get().to(proof::retrieve)).wrap(announce()))
         .service(plain("/services").route(web::get().to(services::list)))
         .service(plain("/services/providers").route(web::get().to(services::search)));
 }

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use crate::domain::spend::Now;
 use crate::engine::accounts::Accounts;
 use crate::engine::clock::Clock;
+use crate::engine::customer_accounts::CustomerAccounts;
 use crate::engine::keyring::Keyring;
 use crate::engine::metrics::Metrics;
 use crate::engine::prices::Prices;
@@ -72,6 +73,7 @@ pub struct StateParts {
     pub sealing: SealingKey,
     pub spend: SpendShards,
     pub accounts: Accounts,
+    pub customers: CustomerAccounts,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
     pub phase: PhaseCell,
@@ -91,6 +93,7 @@ pub struct AppState {
     pub sealing: SealingKey,
     pub spend: SpendShards,
     pub accounts: Accounts,
+    pub customers: CustomerAccounts,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
     pub phase: PhaseCell,
@@ -122,6 +125,7 @@ impl AppState {
             sealing: parts.sealing,
             spend: parts.spend,
             accounts: parts.accounts,
+            customers: parts.customers,
             clock: parts.clock,
             metrics: parts.metrics,
             phase: parts.phase,

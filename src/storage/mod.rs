@@ -4,12 +4,14 @@
 //! Nothing connects before it is needed, so a process starts and serves without its database.
 
 mod column;
+pub mod customer_credit;
 pub mod embedded;
 pub mod keys;
 pub mod lease;
 pub mod merchants;
 pub mod migrations;
 pub mod page;
+pub mod proof;
 pub mod provider_keys;
 pub mod replica;
 pub mod requests;

@@ -12,10 +12,11 @@ use diesel::prelude::*;
 use super::provider_keys::{self, ProviderKeyRow};
 use super::schema::{billing_batches, journal_lanes, spend_key_counters, spend_keys};
 use super::spend_keys::{PreviousSecret, SpendKeyRow, StoredCounterRow, StoredSpendKey};
-use super::{StorageError, column, keys, merchants, wallets};
+use super::{StorageError, column, customer_credit, keys, merchants, wallets};
 use crate::domain::account::Account;
 use crate::domain::credential::KeyHash;
-use crate::domain::ids::{MerchantId, WalletId};
+use crate::domain::customer_account::CustomerAccount;
+use crate::domain::ids::{CustomerId, MerchantId, WalletId};
 use crate::domain::key::KeySettings;
 use crate::domain::spend::StoredCounters;
 use crate::engine::keyring::{Credential, Merchant, SecretKey, WalletKey};
@@ -31,6 +32,7 @@ pub struct Replica {
     /// Still sealed.
     pub provider_keys: Vec<ProviderKeyRow>,
     pub wallets: Vec<(WalletId, Account)>,
+    pub customers: HashMap<CustomerId, CustomerAccount>,
     /// How far each lane of the journal had been written.
     pub marks: Vec<LaneMark>,
     /// The latest instant of any written record, in unix milliseconds; zero in a new database.
@@ -75,6 +77,7 @@ pub fn load(connection: &mut PgConnection) -> Result<Replica, StorageError> {
                 spend_keys: load_spend_keys(connection, &merchants)?,
                 provider_keys: provider_keys::load_all(connection)?,
                 wallets: wallets::load_all(connection)?,
+                customers: customer_credit::load_all(connection)?,
                 marks: load_marks(connection)?,
                 latest_instant_ms: latest.unwrap_or_default(),
                 merchants,

@@ -81,12 +81,18 @@ impl House {
         self.key(id)
     }
 
-    /// Checks that rows, counters, wallets and the ledger say the same.
+    /// Checks that rows, counters, wallets and the ledger say the same, here and by the server's own proof.
     pub fn books_agree(&self) {
         // The rows of the last calls may still be on their way.
         eventually("the books agree", || Books::read(&self.database).agree());
         let books = Books::read(&self.database);
         assert!(books.agree(), "{books:?}");
+        eventually("the proof holds", || self.proof()["holds"] == true);
+    }
+
+    /// Both sides of every invariant of the merchant.
+    pub fn proof(&self) -> Value {
+        self.server.client().get("/v1/proof").expect_status(200).json()
     }
 }
 

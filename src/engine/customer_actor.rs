@@ -1,0 +1,377 @@
+//! One shard of the customers' accounts: owns credit, subscriptions and what was used of meters, and begins the cycles
+//! that have come. Every change is in the journal before it counts here. A crash loses holds, whose calls the journal
+//! settles, and cycles that nobody has looked at since, which begin at the next start; a stop flushes nothing.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult};
+use tokio::sync::oneshot;
+
+use crate::domain::credit::{Bucket, Entry, EntryKind};
+use crate::domain::customer_account::CustomerAccount;
+use crate::domain::ids::{CustomerId, MeterId, MovementId};
+use crate::domain::meter::{Meter, Metered};
+use crate::domain::money::Money;
+use crate::domain::request::{AccountRef, Charge, MovementKind, Turn as TurnRecord, TurnEntry};
+use crate::domain::room::{Claim, Fit};
+use crate::domain::subscription::Turn;
+
+use super::accounts::AccountRefusal;
+use super::clock::Clock;
+use super::customer_accounts::{ChangeError, CreditAsk, CreditHold, Reported, Whose};
+use super::journal::{Lane, Written};
+use super::random;
+use super::unwinding::EndsOnPanic;
+
+/// How many admissions may queue up before more are refused.
+const MAILBOX: usize = 4096;
+/// How often it is looked whose cycle has ended. A call or a look begins a cycle at once.
+const RENEWAL_INTERVAL: Duration = Duration::from_secs(1);
+/// Accounts whose cycles begin in one go, so that calls are never kept waiting for long.
+const RENEWALS_AT_ONCE: usize = 256;
+
+/// What is done to a subscription, given the account and the instant in unix seconds.
+pub type Transition = Box<dyn FnOnce(&CustomerAccount, i64) -> Result<Turn, ChangeError> + Send>;
+
+/// Asks for a hold.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Reserve {
+    pub whose: Whose,
+    pub ask: CreditAsk,
+    pub reply: oneshot::Sender<Result<CreditHold, AccountRefusal>>,
+}
+
+/// Asks for more room for a running call.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Extend {
+    pub whose: Whose,
+    pub claim: Claim,
+    pub reply: oneshot::Sender<Result<Money, AccountRefusal>>,
+}
+
+/// Ends a hold and charges what was used.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Settle {
+    pub whose: Whose,
+    pub hold: Money,
+    pub meter: Arc<Meter>,
+    pub used: Metered,
+    pub reply: oneshot::Sender<Charge>,
+}
+
+/// Ends a hold with a charge that was decided elsewhere, or without one.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Book {
+    pub whose: Whose,
+    pub hold: Money,
+    pub charge: Option<(MeterId, Charge)>,
+}
+
+/// The account as it is.
+#[derive(Message)]
+#[rtype(result = "CustomerAccount")]
+pub struct Read {
+    pub whose: Whose,
+}
+
+/// A change of the subscription.
+#[derive(Message)]
+#[rtype(result = "Result<(CustomerAccount, Written), ChangeError>")]
+pub struct Change {
+    pub whose: Whose,
+    pub transition: Transition,
+}
+
+/// A request that was served elsewhere.
+#[derive(Message)]
+#[rtype(result = "Result<(Charge, Written), ChangeError>")]
+pub struct Report {
+    pub whose: Whose,
+    pub report: Reported,
+}
+
+/// The actor.
+pub struct CustomerShard {
+    accounts: HashMap<CustomerId, CustomerAccount>,
+    /// When a subscription has something to do next, in unix seconds.
+    wakes: BTreeSet<(i64, CustomerId)>,
+    lane: Lane,
+    clock: Clock,
+}
+
+impl CustomerShard {
+    /// `lane` is that of the worker that this actor lives on.
+    pub fn new(lane: Lane, clock: Clock, accounts: Vec<(CustomerId, CustomerAccount)>) -> Self {
+        let wakes = accounts
+            .iter()
+            .filter_map(|(id, account)| Some((wakes_at_s(account)?, *id)));
+        Self {
+            wakes: wakes.collect(),
+            accounts: accounts.into_iter().collect(),
+            lane,
+            clock,
+        }
+    }
+
+    /// The account, with all cycles begun that have passed; a new one where there is none.
+    fn current(&mut self, whose: Whose) -> &mut CustomerAccount {
+        let now_s = self.clock.now().wall_s();
+        let account = self.accounts.get(&whose.customer_id);
+        if account.and_then(wakes_at_s).is_some_and(|at_s| at_s <= now_s) {
+            self.catch_up(whose, now_s);
+        }
+        let new = || CustomerAccount::new(whose.merchant_id);
+        self.accounts.entry(whose.customer_id).or_insert_with(new)
+    }
+
+    /// Begins the cycles that have passed. Where the journal has no room it is tried again later.
+    fn catch_up(&mut self, whose: Whose, now_s: i64) {
+        while let Some(account) = self.accounts.get(&whose.customer_id)
+            && let Some(subscription) = &account.subscription
+            && subscription.wakes_at_s().is_some_and(|at_s| at_s <= now_s)
+        {
+            let turn = subscription.catch_up(account.credit.credit, now_s);
+            if turn.subscription == *subscription && turn.entries.is_empty() {
+                // Only a payment helps it on.
+                return;
+            }
+            if let Err(error) = self.make(whose, &turn) {
+                tracing::warn!(customer.id = %whose.customer_id, error = %error, "a cycle cannot begin yet");
+                return;
+            }
+        }
+    }
+
+    /// Records a turn and makes it true.
+    fn make(&mut self, whose: Whose, turn: &Turn) -> Result<Written, ChangeError> {
+        let account = self.accounts.entry(whose.customer_id);
+        let account = account.or_insert_with(|| CustomerAccount::new(whose.merchant_id));
+        let random = random::bits().map_err(|_| ChangeError::Stopped)?;
+        let now = self.clock.now();
+        let record = TurnRecord {
+            id: MovementId::compose_in_order(whose.merchant_id.mode(), self.clock.wall_us(), random),
+            merchant_id: whose.merchant_id,
+            customer_id: whose.customer_id,
+            version: account.version + 1,
+            at_ms: now.wall_ms,
+            subscription: serde_json::to_string(&turn.subscription).unwrap_or_default(),
+            entries: turn.entries.iter().map(|entry| recorded(whose, *entry)).collect(),
+        };
+        let written = self.lane.write_turn(&record)?;
+        if let Some(at_s) = wakes_at_s(account) {
+            self.wakes.remove(&(at_s, whose.customer_id));
+        }
+        account.apply(turn);
+        if let Some(at_s) = wakes_at_s(account) {
+            self.wakes.insert((at_s, whose.customer_id));
+        }
+        Ok(written)
+    }
+
+    fn renew_due(&mut self) {
+        let _guard = EndsOnPanic;
+        let now_s = self.clock.now().wall_s();
+        let due = self.wakes.iter().take_while(|(at_s, _)| *at_s <= now_s);
+        let due: Vec<CustomerId> = due.take(RENEWALS_AT_ONCE).map(|(_, id)| *id).collect();
+        for customer_id in due {
+            if let Some(account) = self.accounts.get(&customer_id) {
+                let merchant_id = account.merchant_id;
+                self.catch_up(
+                    Whose {
+                        customer_id,
+                        merchant_id,
+                    },
+                    now_s,
+                );
+            }
+        }
+    }
+
+    fn reserve(&mut self, whose: Whose, ask: &CreditAsk) -> Result<(Money, i64), AccountRefusal> {
+        let _guard = EndsOnPanic;
+        let now_s = self.clock.now().wall_s();
+        let account = self.current(whose);
+        let bound = |metered| account.bound(&ask.meter, metered, now_s);
+        let refusal = |account: &CustomerAccount| AccountRefusal::Insufficient {
+            balance: account.credit.credit.total(),
+            held: account.credit.held,
+        };
+        let (Ok(wanted), Ok(minimum)) = (bound(ask.bound), bound(ask.least)) else {
+            return Err(refusal(account));
+        };
+        // A meter that charges nothing needs no credit; any other does, though a call may turn out to be free.
+        let claim = Claim { minimum, wanted };
+        match account.reserve(claim) {
+            Fit::Granted(amount) => Ok((amount, account.period_start_s(now_s))),
+            Fit::Busy => Err(AccountRefusal::Busy {
+                balance: account.credit.credit.total(),
+                held: account.credit.held,
+            }),
+            Fit::Never => Err(refusal(account)),
+        }
+    }
+
+    fn extend(&mut self, whose: Whose, claim: Claim) -> Result<Money, AccountRefusal> {
+        let _guard = EndsOnPanic;
+        let account = self.current(whose);
+        let (balance, held) = (account.credit.credit.total(), account.credit.held);
+        match account.reserve(claim) {
+            Fit::Granted(amount) => Ok(amount),
+            Fit::Busy => Err(AccountRefusal::Busy { balance, held }),
+            Fit::Never => Err(AccountRefusal::Insufficient { balance, held }),
+        }
+    }
+
+    fn settle(&mut self, message: &Settle) -> Charge {
+        let _guard = EndsOnPanic;
+        let now_s = self.clock.now().wall_s();
+        let account = self.current(message.whose);
+        account.settle(message.hold, &message.meter, message.used, now_s)
+    }
+
+    fn book(&mut self, message: Book) {
+        let _guard = EndsOnPanic;
+        let account = self.current(message.whose);
+        match message.charge {
+            Some((meter_id, charge)) => account.book(message.hold, meter_id, &charge),
+            None => account.release(message.hold),
+        }
+    }
+
+    fn change(&mut self, whose: Whose, transition: Transition) -> Result<(CustomerAccount, Written), ChangeError> {
+        let _guard = EndsOnPanic;
+        let now_s = self.clock.now().wall_s();
+        let turn = transition(self.current(whose), now_s)?;
+        let written = self.make(whose, &turn)?;
+        Ok((self.current(whose).clone(), written))
+    }
+
+    fn report(&mut self, whose: Whose, report: Reported) -> Result<(Charge, Written), ChangeError> {
+        let _guard = EndsOnPanic;
+        let now_s = self.clock.now().wall_s();
+        let lane = self.lane.clone();
+        let Reported {
+            open,
+            mut settlement,
+            meter,
+            used,
+        } = report;
+        lane.write_open(&open)?;
+        let charge = self.current(whose).settle(Money::ZERO, &meter, used, now_s);
+        settlement.charge = Some(charge.clone());
+        let written = lane.write_settle(&settlement);
+        Ok((charge, written))
+    }
+}
+
+/// When its subscription has something to do next, in unix seconds.
+fn wakes_at_s(account: &CustomerAccount) -> Option<i64> {
+    account.subscription.as_ref()?.wakes_at_s()
+}
+
+fn recorded(whose: Whose, entry: Entry) -> TurnEntry {
+    TurnEntry {
+        account: match entry.bucket {
+            Bucket::Cycle => AccountRef::CycleCredit(whose.customer_id),
+            Bucket::Bundle => AccountRef::BundleCredit(whose.customer_id),
+        },
+        kind: match entry.kind {
+            EntryKind::Grant => MovementKind::Grant,
+            EntryKind::Renewal => MovementKind::Renewal,
+            EntryKind::Lapse => MovementKind::Lapse,
+            EntryKind::Bundle => MovementKind::Bundle,
+            EntryKind::TopUp => MovementKind::TopUp,
+        },
+        amount: entry.amount,
+    }
+}
+
+impl Actor for CustomerShard {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(MAILBOX);
+        context.run_interval(RENEWAL_INTERVAL, |shard, _| shard.renew_due());
+    }
+}
+
+impl Handler<Reserve> for CustomerShard {
+    type Result = ();
+
+    fn handle(&mut self, message: Reserve, context: &mut Self::Context) {
+        let shard = context.address();
+        let fit = self.reserve(message.whose, &message.ask);
+        let held = fit.map(|(amount, period_start_s)| CreditHold {
+            whose: message.whose,
+            amount,
+            period_start_s,
+            shard,
+            ended: false,
+        });
+        // A hold that nobody takes releases itself when it is dropped.
+        drop(message.reply.send(held));
+    }
+}
+
+impl Handler<Extend> for CustomerShard {
+    type Result = ();
+
+    fn handle(&mut self, message: Extend, _: &mut Self::Context) {
+        let fit = self.extend(message.whose, message.claim);
+        if let Err(Ok(hold)) = message.reply.send(fit) {
+            self.book(Book {
+                whose: message.whose,
+                hold,
+                charge: None,
+            });
+        }
+    }
+}
+
+impl Handler<Settle> for CustomerShard {
+    type Result = ();
+
+    fn handle(&mut self, message: Settle, _: &mut Self::Context) {
+        let charge = self.settle(&message);
+        // Who asked cannot be cancelled, and records it.
+        drop(message.reply.send(charge));
+    }
+}
+
+impl Handler<Book> for CustomerShard {
+    type Result = ();
+
+    fn handle(&mut self, message: Book, _: &mut Self::Context) {
+        self.book(message);
+    }
+}
+
+impl Handler<Read> for CustomerShard {
+    type Result = MessageResult<Read>;
+
+    fn handle(&mut self, message: Read, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.current(message.whose).clone())
+    }
+}
+
+impl Handler<Change> for CustomerShard {
+    type Result = MessageResult<Change>;
+
+    fn handle(&mut self, message: Change, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.change(message.whose, message.transition))
+    }
+}
+
+impl Handler<Report> for CustomerShard {
+    type Result = MessageResult<Report>;
+
+    fn handle(&mut self, message: Report, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.report(message.whose, message.report))
+    }
+}

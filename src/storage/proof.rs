@@ -1,0 +1,183 @@
+//! The books proved: both sides of each invariant, read in one snapshot of the database. One side is summed from the
+//! rows of requests and movements, the other is what the writer kept: balances, counters, ledger. Nothing is written.
+
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Nullable, Uuid as SqlUuid};
+
+use super::StorageError;
+use crate::domain::ids::MerchantId;
+
+/// What the sides of an invariant count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Nano-dollars.
+    Money,
+    Count,
+}
+
+/// Both sides of an invariant; they are equal, or something is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Invariant {
+    pub name: &'static str,
+    pub unit: Unit,
+    pub left: i64,
+    pub right: i64,
+}
+
+struct Question {
+    name: &'static str,
+    unit: Unit,
+    /// Gives `left_side` and `right_side`; `$1` is the merchant, null for all.
+    sql: &'static str,
+}
+
+const fn money(name: &'static str, sql: &'static str) -> Question {
+    Question {
+        name,
+        unit: Unit::Money,
+        sql,
+    }
+}
+
+const fn count(name: &'static str, sql: &'static str) -> Question {
+    Question {
+        name,
+        unit: Unit::Count,
+        sql,
+    }
+}
+
+macro_rules! sides {
+    ($left:literal, $right:literal) => {
+        concat!(
+            "SELECT coalesce((",
+            $left,
+            "), 0)::bigint AS left_side, coalesce((",
+            $right,
+            "), 0)::bigint AS right_side"
+        )
+    };
+}
+
+const QUESTIONS: [Question; 11] = [
+    money(
+        "ledger_entries_sum_to_zero",
+        sides!(
+            "SELECT sum(amount) FROM ledger_entries WHERE $1 IS NULL OR merchant_id = $1",
+            "0"
+        ),
+    ),
+    money(
+        "spend_of_keys",
+        sides!(
+            "SELECT sum(cost) FROM requests WHERE spend_key_id IS NOT NULL AND ($1 IS NULL OR merchant_id = $1)",
+            "SELECT sum(c.total_spend) FROM spend_key_counters c JOIN spend_keys k ON k.id = c.key_id \
+             WHERE $1 IS NULL OR k.merchant_id = $1"
+        ),
+    ),
+    count(
+        "keys_whose_spend_differs",
+        sides!(
+            "SELECT count(*) FROM (SELECT spend_key_id AS id, sum(cost) AS spent FROM requests \
+             WHERE spend_key_id IS NOT NULL AND ($1 IS NULL OR merchant_id = $1) GROUP BY spend_key_id) r \
+             LEFT JOIN spend_key_counters c ON c.key_id = r.id WHERE r.spent IS DISTINCT FROM c.total_spend",
+            "0"
+        ),
+    ),
+    money(
+        "wallet_balances",
+        sides!(
+            "SELECT sum(balance) FROM wallets WHERE $1 IS NULL OR merchant_id = $1",
+            "SELECT sum(amount) FROM ledger_entries WHERE account_kind = 'wallet' AND ($1 IS NULL OR merchant_id = $1)"
+        ),
+    ),
+    money(
+        "provider_cost",
+        sides!(
+            "SELECT sum(cost) FROM requests WHERE provider_key_type = 'managed' AND ($1 IS NULL OR merchant_id = $1)",
+            "SELECT sum(amount) FROM ledger_entries \
+             WHERE account_kind = 'provider_cost' AND ($1 IS NULL OR merchant_id = $1)"
+        ),
+    ),
+    money(
+        "charges",
+        sides!(
+            "SELECT sum(charge) FROM requests WHERE $1 IS NULL OR merchant_id = $1",
+            "SELECT sum(amount) FROM ledger_entries WHERE account_kind = 'revenue' AND ($1 IS NULL OR merchant_id = $1)"
+        ),
+    ),
+    money(
+        "cycle_credit",
+        sides!(
+            "SELECT sum(cycle) FROM customer_credit WHERE $1 IS NULL OR merchant_id = $1",
+            "SELECT sum(amount) FROM ledger_entries \
+             WHERE account_kind = 'cycle_credit' AND ($1 IS NULL OR merchant_id = $1)"
+        ),
+    ),
+    money(
+        "bundle_credit",
+        sides!(
+            "SELECT sum(bundle) FROM customer_credit WHERE $1 IS NULL OR merchant_id = $1",
+            "SELECT sum(amount) FROM ledger_entries \
+             WHERE account_kind = 'bundle_credit' AND ($1 IS NULL OR merchant_id = $1)"
+        ),
+    ),
+    money(
+        "movements",
+        sides!(
+            "SELECT sum(amount) FROM movements WHERE $1 IS NULL OR merchant_id = $1",
+            "SELECT -sum(amount) FROM ledger_entries WHERE account_kind NOT IN \
+             ('wallet', 'cycle_credit', 'bundle_credit', 'provider_cost', 'revenue') \
+             AND ($1 IS NULL OR merchant_id = $1)"
+        ),
+    ),
+    count(
+        "metered_quantities",
+        sides!(
+            "SELECT sum((charge_detail->>'quantity')::numeric) FROM requests \
+             WHERE charge_detail IS NOT NULL AND ($1 IS NULL OR merchant_id = $1)",
+            "SELECT sum(quantity) FROM meter_quantities WHERE $1 IS NULL OR merchant_id = $1"
+        ),
+    ),
+    count(
+        "reports_by_id",
+        sides!(
+            "SELECT count(caller_id) FROM requests WHERE $1 IS NULL OR merchant_id = $1",
+            "SELECT count(*) FROM (SELECT DISTINCT merchant_id, caller_id FROM requests \
+             WHERE caller_id IS NOT NULL AND ($1 IS NULL OR merchant_id = $1)) d"
+        ),
+    ),
+];
+
+/// Both sides of every invariant of a merchant, or of all.
+pub fn read(connection: &mut PgConnection, merchant: Option<MerchantId>) -> Result<Vec<Invariant>, StorageError> {
+    let mut snapshot = connection.build_transaction().read_only().repeatable_read();
+    snapshot.run(|connection| {
+        let asked = QUESTIONS.iter().map(|question| ask(connection, merchant, question));
+        asked.collect()
+    })
+}
+
+fn ask(
+    connection: &mut PgConnection,
+    merchant: Option<MerchantId>,
+    question: &Question,
+) -> Result<Invariant, StorageError> {
+    #[derive(QueryableByName)]
+    struct Sides {
+        #[diesel(sql_type = BigInt)]
+        left_side: i64,
+        #[diesel(sql_type = BigInt)]
+        right_side: i64,
+    }
+    let sides: Sides = sql_query(question.sql)
+        .bind::<Nullable<SqlUuid>, _>(merchant.map(MerchantId::uuid))
+        .get_result(connection)?;
+    Ok(Invariant {
+        name: question.name,
+        unit: question.unit,
+        left: sides.left_side,
+        right: sides.right_side,
+    })
+}
