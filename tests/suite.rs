@@ -14,6 +14,7 @@ mod headers;
 mod limits;
 mod management;
 mod media;
+mod meters;
 mod operator;
 mod prices;
 mod proof;

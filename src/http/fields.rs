@@ -87,6 +87,29 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// A list of at most 100 objects, each read by `read`; refusals name their place, as `tiers[1].start`.
+    pub fn objects<T>(
+        &self,
+        name: &str,
+        known: &[&str],
+        read: impl Fn(&Fields) -> Result<T, ApiError>,
+    ) -> Result<Change<Vec<T>>, ApiError> {
+        self.read(name, |value| {
+            let entries = value
+                .as_array()
+                .filter(|entries| entries.len() <= 100)
+                .ok_or_else(|| self.wrong(name, "must be an array of at most 100 objects"))?;
+            let read = |(place, entry): (usize, &Value)| {
+                let path = self.param(&format!("{name}[{place}]"));
+                match entry {
+                    Value::Object(fields) => read(&Fields::of_object(fields, &path, known)?),
+                    _ => Err(ApiError::invalid(&path, "must be an object")),
+                }
+            };
+            entries.iter().enumerate().map(read).collect()
+        })
+    }
+
     /// A text of 1 to `most` characters without control characters.
     pub fn text(&self, name: &str, most: usize) -> Result<Change<String>, ApiError> {
         self.read(name, |value| {
@@ -118,12 +141,27 @@ impl<'a> Fields<'a> {
         what: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<Change<Vec<T>>, ApiError> {
+        match self.texts(name, what, parse)? {
+            Change::Set(entries) if entries.is_empty() => {
+                Err(self.wrong(name, "must have 1 to 100 entries; null takes the restriction away"))
+            }
+            change => Ok(change),
+        }
+    }
+
+    /// As [`Fields::list`], but it may be empty.
+    pub fn texts<T>(
+        &self,
+        name: &str,
+        what: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Change<Vec<T>>, ApiError> {
         self.read(name, |value| {
             let entries = value
                 .as_array()
                 .ok_or_else(|| self.wrong(name, "must be an array of strings"))?;
-            if entries.is_empty() || entries.len() > 100 {
-                return Err(self.wrong(name, "must have 1 to 100 entries; null takes the restriction away"));
+            if entries.len() > 100 {
+                return Err(self.wrong(name, "must have at most 100 entries"));
             }
             let read = |(place, entry): (usize, &Value)| {
                 let place = format!("{name}[{place}]");
@@ -150,20 +188,34 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// A whole number, as a decimal string or as a number.
+    pub fn whole(&self, name: &str) -> Result<Change<u64>, ApiError> {
+        self.read(name, |value| {
+            let digits = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit());
+            let number = match value.as_str() {
+                Some(text) => Some(text).filter(digits).and_then(|text| text.parse().ok()),
+                None => value.as_u64(),
+            };
+            number.ok_or_else(|| self.wrong(name, "must be a whole number such as \"1000000\""))
+        })
+    }
+
     /// An amount above zero, as a decimal string.
     pub fn amount(&self, name: &str) -> Result<Change<Money>, ApiError> {
+        match self.amount_or_zero(name)? {
+            Change::Set(Money::ZERO) => Err(self.wrong(name, "must be above zero")),
+            change => Ok(change),
+        }
+    }
+
+    /// An amount that is not negative, as a decimal string.
+    pub fn amount_or_zero(&self, name: &str) -> Result<Change<Money>, ApiError> {
         self.read(name, |value| {
             let text = value
                 .as_str()
                 .ok_or_else(|| self.wrong(name, "must be a decimal string such as \"5.00\""))?;
-            let amount: Money = text
-                .parse()
-                .map_err(|error| ApiError::invalid(&self.param(name), error))?;
-            if amount > Money::ZERO {
-                Ok(amount)
-            } else {
-                Err(self.wrong(name, "must be above zero"))
-            }
+            text.parse()
+                .map_err(|error| ApiError::invalid(&self.param(name), error))
         })
     }
 
@@ -180,6 +232,14 @@ impl<'a> Fields<'a> {
                 Err(self.wrong(name, "must be in the future"))
             }
         })
+    }
+
+    /// Refuses a change of what stays as it was made.
+    pub fn refuse_change(&self, names: &[&str]) -> Result<(), ApiError> {
+        match names.iter().find(|name| self.fields.contains_key(**name)) {
+            None => Ok(()),
+            Some(name) => Err(self.wrong(name, "cannot be changed")),
+        }
     }
 
     /// The value of a field that must be there.

@@ -12,6 +12,7 @@ pub mod health;
 pub mod json_body;
 pub mod limits;
 pub mod llm;
+pub mod meters;
 pub mod operator;
 pub mod options;
 pub mod page;
@@ -81,6 +82,7 @@ fn root() -> Resource {
 fn management_routes(config: &mut ServiceConfig) {
     spend_key_routes(config, "/spend_keys");
     spend_key_routes(config, "/manage/spend_keys");
+    meter_routes(config);
     let announce = || from_fn(limits::announce::<BoxBody>);
     config
         .service(
@@ -153,6 +155,24 @@ fn spend_key_routes(config: &mut ServiceConfig, path: &str) {
         .service(
             plain(&format!("{path}/{{id}}/rotate"))
                 .route(web::post().to(spend_keys::rotate))
+                .wrap(announce()),
+        );
+}
+
+fn meter_routes(config: &mut ServiceConfig) {
+    let announce = || from_fn(limits::announce::<BoxBody>);
+    config
+        .service(
+            plain("/meters")
+                .route(web::get().to(meters::list))
+                .route(web::post().to(meters::create))
+                .wrap(announce()),
+        )
+        .service(
+            plain("/meters/{id}")
+                .route(web::get().to(meters::retrieve))
+                .route(web::patch().to(meters::update))
+                .route(web::delete().to(meters::delete))
                 .wrap(announce()),
         );
 }

@@ -9,6 +9,7 @@ pub mod embedded;
 pub mod keys;
 pub mod lease;
 pub mod merchants;
+pub mod meters;
 pub mod migrations;
 pub mod page;
 pub mod proof;

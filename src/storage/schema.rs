@@ -145,5 +145,20 @@ table! {
     }
 }
 
+table! {
+    meters (id) {
+        id -> Uuid,
+        merchant_id -> Uuid,
+        slug -> Text,
+        name -> Text,
+        rate_type -> Text,
+        tier_type -> Text,
+        tier_starts -> Array<BigInt>,
+        tier_rates -> Array<BigInt>,
+        created_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>,
+    }
+}
+
 joinable!(spend_key_counters -> spend_keys (key_id));
 allow_tables_to_appear_in_same_query!(spend_keys, spend_key_counters);
