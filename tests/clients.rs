@@ -33,6 +33,14 @@ fn the_lava_sdk_9_manages_keys_and_forwards_calls() {
 }
 
 #[test]
+fn the_lava_sdk_11_keeps_meters_plans_and_bundles() {
+    let house = House::new();
+    Script::new("lava-monetize.mjs", &house)
+        .variable("LAVA_PACKAGE", "lava-11")
+        .run();
+}
+
+#[test]
 fn the_openai_sdk_works_with_a_spend_key() {
     let house = House::new();
     Script::new("openai.mjs", &house).run();

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use crate::support::house::House;
-use crate::support::http::Client;
 
 /// The 5/3/1 ladder.
 fn ladder() -> Value {
@@ -14,19 +13,6 @@ fn ladder() -> Value {
 fn with(mut body: Value, field: &str, value: Value) -> Value {
     body[field] = value;
     body
-}
-
-/// A client of another merchant.
-pub fn stranger(house: &House) -> Client {
-    let run = |arguments: &[&str]| -> Value {
-        let output = house.server.run(arguments);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
-    };
-    let merchant = run(&["merchants", "create", "--name", "Another"]);
-    let merchant = merchant["merchant_id"].as_str().unwrap();
-    let key = run(&["keys", "create", "--secret", "--name", "His", "--merchant", merchant]);
-    house.server.client_with(key["secret_key"].as_str().unwrap())
 }
 
 #[test]
@@ -84,7 +70,7 @@ fn a_slug_is_taken_once_and_free_again_when_its_meter_is_deleted() {
         assert_eq!(refused["error"]["code"], "conflict");
     }
     // Another merchant has slugs of his own.
-    stranger(&house).post("/v1/meters", &mine).expect_status(201);
+    house.stranger().post("/v1/meters", &mine).expect_status(201);
     secret.delete("/v1/meters/my_Meter.1").expect_status(200);
     secret.post("/v1/meters", &mine).expect_status(201);
     let slugs: Vec<Value> = (0..3)
@@ -183,7 +169,7 @@ fn what_a_meter_counts_never_changes() {
 #[test]
 fn a_merchant_sees_his_own_meters_only() {
     let house = House::new();
-    let (secret, stranger) = (house.server.client(), stranger(&house));
+    let (secret, stranger) = (house.server.client(), house.stranger());
     let made = secret.post("/v1/meters", &ladder()).expect_status(201).json();
     for name in [made["meter_id"].as_str().unwrap(), "chat-gpt", "prd_junk", "%2E%2E"] {
         let path = format!("/v1/meters/{name}");

@@ -16,6 +16,7 @@ mod management;
 mod media;
 mod meters;
 mod operator;
+mod plans;
 mod prices;
 mod proof;
 mod provider_keys;

@@ -14,6 +14,7 @@ pub mod key;
 pub mod metadata;
 pub mod meter;
 pub mod money;
+pub mod plan;
 pub mod price;
 pub mod rate;
 pub mod request;

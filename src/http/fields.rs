@@ -173,6 +173,13 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// True or false.
+    pub fn flag(&self, name: &str) -> Result<Change<bool>, ApiError> {
+        self.read(name, |value| {
+            value.as_bool().ok_or_else(|| self.wrong(name, "must be true or false"))
+        })
+    }
+
     /// A whole number within the range.
     pub fn integer(&self, name: &str, range: Range) -> Result<Change<u64>, ApiError> {
         self.read(name, |value| {
@@ -264,7 +271,8 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn wrong(&self, name: &str, what: &str) -> ApiError {
+    /// The refusal of a field for what it says.
+    pub fn wrong(&self, name: &str, what: &str) -> ApiError {
         ApiError::invalid(&self.param(name), what)
     }
 

@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod auth;
+pub mod credit_bundles;
 pub mod denial;
 mod doubt;
 pub mod error;
@@ -17,6 +18,7 @@ pub mod operator;
 pub mod options;
 pub mod page;
 pub mod proof;
+pub mod plans;
 pub mod provider_keys;
 pub mod query;
 pub mod requests;
@@ -83,6 +85,7 @@ fn management_routes(config: &mut ServiceConfig) {
     spend_key_routes(config, "/spend_keys");
     spend_key_routes(config, "/manage/spend_keys");
     meter_routes(config);
+    plan_routes(config);
     let announce = || from_fn(limits::announce::<BoxBody>);
     config
         .service(
@@ -173,6 +176,34 @@ fn meter_routes(config: &mut ServiceConfig) {
                 .route(web::get().to(meters::retrieve))
                 .route(web::patch().to(meters::update))
                 .route(web::delete().to(meters::delete))
+                .wrap(announce()),
+        );
+}
+
+fn plan_routes(config: &mut ServiceConfig) {
+    let announce = || from_fn(limits::announce::<BoxBody>);
+    config
+        .service(
+            plain("/plans")
+                .route(web::get().to(plans::list))
+                .route(web::post().to(plans::create))
+                .wrap(announce()),
+        )
+        .service(
+            plain("/plans/{id}")
+                .route(web::get().to(plans::retrieve))
+                .route(web::patch().to(plans::update))
+                .route(web::delete().to(plans::delete))
+                .wrap(announce()),
+        )
+        .service(
+            plain("/credit_bundles")
+                .route(web::get().to(credit_bundles::list))
+                .wrap(announce()),
+        )
+        .service(
+            plain("/credit_bundles/{id}")
+                .route(web::get().to(credit_bundles::retrieve))
                 .wrap(announce()),
         );
 }

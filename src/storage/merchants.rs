@@ -1,4 +1,5 @@
-//! Tenants. A merchant is made together with the wallet that pays where a call names none; he is never deleted.
+//! Tenants. A merchant is made together with the wallet that pays where a call names none, and with his free plan; he
+//! is never deleted.
 
 use diesel::prelude::*;
 use diesel::upsert::excluded;
@@ -6,7 +7,7 @@ use uuid::Uuid;
 
 use super::schema::{instance, merchants};
 use super::wallets::{self, NewWallet};
-use super::{StorageError, column};
+use super::{StorageError, column, plans};
 use crate::domain::account::Funding;
 use crate::domain::ids::{MerchantId, Mode, WalletId};
 use crate::engine::keyring::Merchant;
@@ -40,7 +41,7 @@ impl MerchantRow {
     }
 }
 
-/// Makes a merchant and his wallet, or neither.
+/// Makes a merchant, his wallet and his free plan, or nothing.
 pub fn create(connection: &mut PgConnection, new: &NewMerchant) -> Result<MerchantRow, StorageError> {
     let row = StoredMerchant {
         id: new.id.uuid(),
@@ -57,6 +58,7 @@ pub fn create(connection: &mut PgConnection, new: &NewMerchant) -> Result<Mercha
     connection.transaction(|connection| {
         diesel::insert_into(merchants::table).values(&row).execute(connection)?;
         wallets::create(connection, wallet)?;
+        plans::create_free(connection, new.id)?;
         Ok(row.into())
     })
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::page::{Page, PageRequest};
 use super::schema::meters;
-use super::{StorageError, column};
+use super::{StorageError, column, plans};
 use crate::domain::ids::{MerchantId, MeterId};
 use crate::domain::meter::{Meter, MeterName, RateType, Tier, TierType, Tiers};
 use crate::domain::money::Money;
@@ -117,13 +117,17 @@ pub fn update(
     })
 }
 
-/// Takes a meter out of use for good, and tells its id.
+/// Takes a meter out of use for good, out of every plan as well, and tells its id.
 pub fn delete(connection: &mut PgConnection, merchant: MerchantId, name: &MeterName) -> Result<MeterId, StorageError> {
-    let id: Uuid = diesel::update(meters::table.filter(living_of(merchant)).filter(named(name)))
-        .set(meters::deleted_at.eq(diesel::dsl::now))
-        .returning(meters::id)
-        .get_result(connection)?;
-    Ok(MeterId::from_uuid(id))
+    connection.transaction(|connection| {
+        let id: Uuid = diesel::update(meters::table.filter(living_of(merchant)).filter(named(name)))
+            .set(meters::deleted_at.eq(diesel::dsl::now))
+            .returning(meters::id)
+            .get_result(connection)?;
+        let id = MeterId::from_uuid(id);
+        plans::unlink_everywhere(connection, id)?;
+        Ok(id)
+    })
 }
 
 type Condition = Box<dyn BoxableExpression<meters::table, diesel::pg::Pg, SqlType = diesel::sql_types::Bool>>;

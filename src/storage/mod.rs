@@ -5,6 +5,7 @@
 
 mod column;
 pub mod customer_credit;
+pub mod credit_bundles;
 pub mod embedded;
 pub mod keys;
 pub mod lease;
@@ -13,6 +14,7 @@ pub mod meters;
 pub mod migrations;
 pub mod page;
 pub mod proof;
+pub mod plans;
 pub mod provider_keys;
 pub mod replica;
 pub mod requests;

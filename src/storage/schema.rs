@@ -160,5 +160,45 @@ table! {
     }
 }
 
+table! {
+    plans (id) {
+        id -> Uuid,
+        merchant_id -> Uuid,
+        name -> Text,
+        period_amount -> BigInt,
+        billing_interval -> Text,
+        included_credit -> BigInt,
+        rollover_type -> Text,
+        bundle_rollover_type -> Text,
+        default_bundle_id -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>,
+    }
+}
+
+table! {
+    credit_bundles (id) {
+        id -> Uuid,
+        merchant_id -> Uuid,
+        plan_id -> Uuid,
+        name -> Text,
+        cost -> BigInt,
+        credit_amount -> BigInt,
+        created_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>,
+    }
+}
+
+table! {
+    plan_meters (plan_id, meter_id) {
+        merchant_id -> Uuid,
+        plan_id -> Uuid,
+        meter_id -> Uuid,
+    }
+}
+
+joinable!(plan_meters -> meters (meter_id));
+allow_tables_to_appear_in_same_query!(credit_bundles, plans);
+allow_tables_to_appear_in_same_query!(plan_meters, meters);
 joinable!(spend_key_counters -> spend_keys (key_id));
 allow_tables_to_appear_in_same_query!(spend_keys, spend_key_counters);

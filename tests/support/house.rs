@@ -73,6 +73,19 @@ impl House {
         self.server.client_with(key)
     }
 
+    /// A client with the secret key of another merchant, who is made for it.
+    pub fn stranger(&self) -> Client {
+        let run = |arguments: &[&str]| -> Value {
+            let output = self.server.run(arguments);
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            serde_json::from_slice(&output.stdout).unwrap()
+        };
+        let merchant = run(&["merchants", "create", "--name", "Another"]);
+        let merchant = merchant["merchant_id"].as_str().unwrap();
+        let key = run(&["keys", "create", "--secret", "--name", "His", "--merchant", merchant]);
+        self.caller(key["secret_key"].as_str().unwrap())
+    }
+
     /// Waits until nothing is held for a key.
     pub fn settled(&self, id: &str) -> Value {
         eventually("every hold of the key has ended", || {

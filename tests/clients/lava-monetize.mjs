@@ -1,0 +1,131 @@
+// The methods of the Lava SDK by which a merchant sells: meters, plans and credit bundles. LAVA_PACKAGE names its version.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { baseUrl, secretKey, variable } from './server.mjs';
+
+const { Lava } = await import(variable('LAVA_PACKAGE'));
+const lava = new Lava(secretKey, { baseUrl: `${baseUrl}/v1/` });
+
+const LADDER = [
+  { start: '0', rate: '5' },
+  { start: '1000000', rate: '3' },
+  { start: '10000000', rate: '1' },
+];
+
+/** What the SDK throws. */
+function refusal(status, param) {
+  return (error) => {
+    assert.ok(error.message.startsWith(`Lava API Error: ${status} `), error.message);
+    const envelope = JSON.parse(error.message.slice(error.message.indexOf('{')));
+    assert.equal(envelope.param, param);
+    assert.equal(typeof envelope.message, 'string');
+    return true;
+  };
+}
+
+function newMeter(more = {}) {
+  return lava.meters.create({ name: 'A meter', rate_type: 'fixed', tier_type: 'tokens_1m', tiers: LADDER, ...more });
+}
+
+/** The names of the fields that the SDK's types have, each there. */
+function hasFields(object, names) {
+  for (const name of names) assert.ok(name in object, `${name} is missing in ${JSON.stringify(object)}`);
+}
+
+async function allOf(list) {
+  const seen = [];
+  let cursor;
+  do {
+    const page = await list({ cursor, limit: 2 });
+    assert.ok(page.data.length <= 2);
+    assert.equal(page.has_more, page.next_cursor !== null);
+    seen.push(...page.data);
+    cursor = page.next_cursor;
+  } while (cursor);
+  return seen;
+}
+
+test('a meter is created, read, listed, updated and deleted', async () => {
+  const meter = await newMeter({ name: 'Chat', meter_slug: 'sdk-chat' });
+  hasFields(meter, ['meter_id', 'meter_slug', 'name', 'rate_type', 'tiers', 'created_at']);
+  assert.match(meter.meter_id, /^prd_/);
+  assert.equal(meter.meter_slug, 'sdk-chat');
+  assert.deepEqual(meter.tiers[1], { start: 1000000, rate: '3.00', type: 'tokens_1m' });
+  assert.ok(!Number.isNaN(Date.parse(meter.created_at)));
+  assert.deepEqual(await lava.meters.retrieve(meter.meter_id), meter);
+  await newMeter();
+  await newMeter({ rate_type: 'percentage', tier_type: 'minutes', tiers: [{ start: '0', rate: '10' }] });
+  const listed = await allOf((page) => lava.meters.list(page));
+  assert.deepEqual(listed.at(-1), meter);
+  assert.equal(new Set(listed.map((entry) => entry.meter_slug)).size, 3);
+  const changed = await lava.meters.update(meter.meter_id, { name: 'Talk', tiers: [{ start: '0', rate: '0.5' }] });
+  assert.deepEqual(changed, { ...meter, name: 'Talk', tiers: [{ start: 0, rate: '0.50', type: 'tokens_1m' }] });
+  assert.deepEqual(await lava.meters.delete(meter.meter_id), { id: meter.meter_id, deleted: true });
+  await assert.rejects(lava.meters.retrieve(meter.meter_id), refusal(404, 'meter_id'));
+});
+
+test('a meter that is wrong comes as an error that names the field', async () => {
+  await assert.rejects(newMeter({ tiers: LADDER.toReversed() }), refusal(400, 'tiers[0].start'));
+  await assert.rejects(newMeter({ tiers: [LADDER[0], LADDER[0]] }), refusal(400, 'tiers[1].start'));
+  const { meter_id: id } = await newMeter({ meter_slug: 'once' });
+  await assert.rejects(newMeter({ meter_slug: 'once' }), refusal(409, 'meter_slug'));
+  await assert.rejects(lava.meters.update(id, { meter_slug: 'twice' }), refusal(400, 'meter_slug'));
+});
+
+test('a plan is created with bundles and meters, updated and deleted', async () => {
+  const { subscriptions, creditBundles } = lava;
+  const { meter_id: meterId } = await newMeter({ name: 'On a plan' });
+  const bundles = [
+    { name: 'Small', cost: '9.00', credit_amount: '10.00' },
+    { name: 'Large', cost: '50.00', credit_amount: '60.00' },
+  ];
+  const plan = await subscriptions.createPlan({
+    name: 'Pro',
+    period_amount: '25.00',
+    billing_interval: 'month',
+    rollover_type: 'full',
+    bundle_rollover_type: 'none',
+    included_credit: '20.00',
+    default_auto_top_up_bundle_index: 0,
+    meter_ids: [meterId],
+    credit_bundles: bundles,
+  });
+  hasFields(plan, ['plan_id', 'merchant_id', 'period_amount', 'included_credit', 'billing_interval', 'created_at']);
+  assert.deepEqual([plan.rollover_type, plan.bundle_rollover_type, plan.included_credit], ['full', 'none', '20.00']);
+  assert.deepEqual(plan.linked_meters, [{ meter_id: meterId, name: 'On a plan' }]);
+  assert.deepEqual(plan.credit_bundles.map(({ credit_bundle_id: _, ...rest }) => rest), bundles);
+  const [small, large] = plan.credit_bundles;
+  assert.equal(plan.default_auto_top_up_bundle_id, small.credit_bundle_id);
+  assert.deepEqual(await subscriptions.retrievePlan(plan.plan_id), plan);
+  const names = (await allOf((page) => subscriptions.listPlans(page))).map((entry) => entry.name);
+  assert.deepEqual(names, ['Pro', 'Free']);
+  const listed = await creditBundles.list({ plan_id: plan.plan_id });
+  assert.deepEqual(listed.data.map((entry) => entry.credit_bundle_id), [large.credit_bundle_id, small.credit_bundle_id]);
+  const shown = await creditBundles.retrieve(large.credit_bundle_id);
+  const { created_at: createdAt, ...rest } = shown;
+  assert.deepEqual(rest, { ...large, plan_id: plan.plan_id });
+  assert.ok(!Number.isNaN(Date.parse(createdAt)));
+  const changed = await subscriptions.updatePlan(plan.plan_id, {
+    name: 'Pro 2',
+    default_auto_top_up_bundle_id: large.credit_bundle_id,
+    meter_ids: [],
+    credit_bundles: [{ ...small, is_deleted: true }, { ...large, cost: '45.00' }, bundles[0]],
+  });
+  assert.deepEqual([changed.name, changed.default_auto_top_up_bundle_id], ['Pro 2', large.credit_bundle_id]);
+  assert.deepEqual(changed.credit_bundles.map((entry) => [entry.name, entry.cost]), [['Large', '45.00'], ['Small', '9.00']]);
+  assert.deepEqual(changed.linked_meters, []);
+  assert.deepEqual(await subscriptions.deletePlan(plan.plan_id), { id: plan.plan_id, deleted: true });
+  await assert.rejects(subscriptions.retrievePlan(plan.plan_id), refusal(404, 'plan_id'));
+  await assert.rejects(creditBundles.retrieve(large.credit_bundle_id), refusal(404, 'credit_bundle_id'));
+});
+
+test('a plan that is wrong comes as an error that names the field', async () => {
+  const plan = { name: 'Wrong', period_amount: '10.00', billing_interval: 'week' };
+  const { subscriptions } = lava;
+  await assert.rejects(subscriptions.createPlan({ ...plan, included_credit: '11.00' }), refusal(400, 'included_credit'));
+  const index = 'default_auto_top_up_bundle_index';
+  await assert.rejects(subscriptions.createPlan({ ...plan, [index]: 0 }), refusal(400, index));
+  const { plan_id: id } = await subscriptions.createPlan(plan);
+  await assert.rejects(subscriptions.updatePlan(id, { period_amount: '1.00' }), refusal(400, 'period_amount'));
+});
