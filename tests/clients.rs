@@ -41,6 +41,14 @@ fn the_lava_sdk_11_keeps_meters_plans_and_bundles() {
 }
 
 #[test]
+fn the_lava_sdk_11_keeps_customers() {
+    let house = House::new();
+    Script::new("lava-customers.mjs", &house)
+        .variable("LAVA_PACKAGE", "lava-11")
+        .run();
+}
+
+#[test]
 fn the_openai_sdk_works_with_a_spend_key() {
     let house = House::new();
     Script::new("openai.mjs", &house).run();

@@ -1,5 +1,6 @@
 //! Storage against a real Postgres: the billing writer, the management queries, the lease and the replica.
 
+mod customers;
 mod fixtures;
 mod lease;
 mod spend_keys;

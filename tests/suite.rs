@@ -4,6 +4,7 @@
 mod at_once;
 mod breakers;
 mod clients;
+mod customers;
 mod durability;
 mod egress;
 mod endpoints;

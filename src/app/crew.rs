@@ -53,8 +53,8 @@ impl Crew {
             wallets[parts.shared.accounts.place(wallet_id)].push((wallet_id, account));
         }
         let mut customers: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
-        for (customer_id, account) in replica.customers {
-            customers[parts.shared.customers.place(customer_id)].push((customer_id, account));
+        for (customer_id, account) in replica.customer_accounts {
+            customers[parts.shared.customer_accounts.place(customer_id)].push((customer_id, account));
         }
         Self {
             parts,
@@ -90,7 +90,7 @@ impl Crew {
         let enrolled = [
             parts.shared.spend.enrol(place, keys),
             parts.shared.accounts.enrol(place, accounts),
-            parts.shared.customers.enrol(place, customers),
+            parts.shared.customer_accounts.enrol(place, customers),
         ];
         if enrolled.iter().any(Result::is_err) {
             journal::fail("a worker died", &"its place was taken");

@@ -13,6 +13,7 @@ use crate::engine::answers::Answers;
 use crate::engine::billing_actor::{BillingActor, BillingParts};
 use crate::engine::clock::Clock;
 use crate::engine::customer_accounts::CustomerAccounts;
+use crate::engine::customers::Customers;
 use crate::engine::journal::Journal;
 use crate::engine::keyring::{Credential, Keyring};
 use crate::engine::metrics::Metrics;
@@ -64,10 +65,11 @@ impl Serving {
         let shared = Shared {
             spend: SpendShards::new(workers),
             accounts: Accounts::new(workers),
-            customers: CustomerAccounts::new(workers),
+            customer_accounts: CustomerAccounts::new(workers),
             clock: booted.clock,
             metrics: Arc::new(Metrics::default()),
             provider_keys: Arc::new(booted.provider_keys),
+            customers: booted.replica.customers.clone(),
             prices: Arc::new(load_prices(config)?),
             answers: Arc::new(Answers::new(Box::new(StoredAnswers(booted.database.clone())))),
         };
@@ -120,10 +122,11 @@ pub struct Simulated {
 pub struct Shared {
     pub spend: SpendShards,
     pub accounts: Accounts,
-    pub customers: CustomerAccounts,
+    pub customer_accounts: CustomerAccounts,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
     pub provider_keys: Arc<ProviderKeys>,
+    pub customers: Arc<Customers>,
     pub prices: Arc<Prices>,
     pub answers: Arc<Answers>,
 }
@@ -131,7 +134,7 @@ pub struct Shared {
 impl Shared {
     /// Whether every worker has taken on its shards.
     fn is_complete(&self) -> bool {
-        self.spend.is_complete() && self.accounts.is_complete() && self.customers.is_complete()
+        self.spend.is_complete() && self.accounts.is_complete() && self.customer_accounts.is_complete()
     }
 }
 
@@ -157,11 +160,12 @@ fn app_state(
         database,
         keyring: Arc::new(keyring),
         provider_keys: shared.provider_keys.clone(),
+        customers: shared.customers.clone(),
         prices: shared.prices.clone(),
         sealing,
         spend: shared.spend.clone(),
         accounts: shared.accounts.clone(),
-        customers: shared.customers.clone(),
+        customer_accounts: shared.customer_accounts.clone(),
         clock: shared.clock.clone(),
         metrics: shared.metrics.clone(),
         phase: Default::default(),
@@ -230,7 +234,7 @@ fn gateway_parts(config: &Config, simulated: Simulated, shared: &Shared) -> Resu
         prices: shared.prices.clone(),
         spend: shared.spend.clone(),
         accounts: shared.accounts.clone(),
-        customers: shared.customers.clone(),
+        customer_accounts: shared.customer_accounts.clone(),
         clock: shared.clock.clone(),
         metrics: shared.metrics.clone(),
         answers: shared.answers.clone(),
@@ -300,6 +304,7 @@ fn run_server(
         .workers(workers)
         .max_connections(config.server.max_connections)
         .keep_alive(Duration::from_secs(config.server.keep_alive_s))
+        .client_request_timeout(Duration::from_secs(config.server.first_head_timeout_s))
         .tcp_nodelay(true)
         .h1_allow_half_closed(false)
         .disable_signals()

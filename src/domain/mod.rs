@@ -7,6 +7,7 @@ pub mod call;
 pub mod credential;
 pub mod credit;
 pub mod cursor;
+pub mod customer;
 pub mod customer_account;
 pub mod cycle;
 pub mod ids;

@@ -8,6 +8,7 @@ pub mod billing_actor;
 pub mod clock;
 pub mod customer_accounts;
 pub mod customer_actor;
+pub mod customers;
 pub mod journal;
 pub mod keyring;
 pub mod metrics;

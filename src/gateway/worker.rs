@@ -43,7 +43,7 @@ pub struct GatewayParts {
     pub prices: Arc<Prices>,
     pub spend: SpendShards,
     pub accounts: Accounts,
-    pub customers: CustomerAccounts,
+    pub customer_accounts: CustomerAccounts,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
     /// Whose the answers are that OpenAI keeps.
@@ -277,8 +277,8 @@ impl Worker {
         &self.gateway.parts.accounts
     }
 
-    pub fn customers(&self) -> &CustomerAccounts {
-        &self.gateway.parts.customers
+    pub fn customer_accounts(&self) -> &CustomerAccounts {
+        &self.gateway.parts.customer_accounts
     }
 
     pub fn clock(&self) -> &Clock {

@@ -66,6 +66,11 @@ impl<'a> Fields<'a> {
         Self::of_object(fields, "", known)
     }
 
+    /// The fields of a body that sets neither a limit nor a price: those that are not known are ignored.
+    pub fn of_open_body(fields: &'a Map<String, Value>) -> Self {
+        Self { fields, path: "" }
+    }
+
     fn of_object(fields: &'a Map<String, Value>, path: &'a str, known: &[&str]) -> Result<Self, ApiError> {
         let object = Self { fields, path };
         match fields.keys().find(|name| !known.contains(&name.as_str())) {
@@ -107,6 +112,14 @@ impl<'a> Fields<'a> {
                 }
             };
             entries.iter().enumerate().map(read).collect()
+        })
+    }
+
+    /// An object of the caller's own, as it stands.
+    pub fn map(&self, name: &str) -> Result<Change<Map<String, Value>>, ApiError> {
+        self.read(name, |value| match value {
+            Value::Object(fields) => Ok(fields.clone()),
+            _ => Err(self.wrong(name, "must be an object")),
         })
     }
 

@@ -5,6 +5,7 @@
 pub mod address;
 pub mod auth;
 pub mod credit_bundles;
+pub mod customers;
 pub mod denial;
 mod doubt;
 pub mod error;
@@ -17,8 +18,8 @@ pub mod meters;
 pub mod operator;
 pub mod options;
 pub mod page;
-pub mod proof;
 pub mod plans;
+pub mod proof;
 pub mod provider_keys;
 pub mod query;
 pub mod requests;
@@ -86,6 +87,7 @@ fn management_routes(config: &mut ServiceConfig) {
     spend_key_routes(config, "/manage/spend_keys");
     meter_routes(config);
     plan_routes(config);
+    customer_routes(config, "/customers");
     let announce = || from_fn(limits::announce::<BoxBody>);
     config
         .service(
@@ -136,6 +138,29 @@ fn management_routes(config: &mut ServiceConfig) {
         .service(plain("/proof").route(web::get().to(proof::retrieve)).wrap(announce()))
         .service(plain("/services").route(web::get().to(services::list)))
         .service(plain("/services/providers").route(web::get().to(services::search)));
+}
+
+fn customer_routes(config: &mut ServiceConfig, path: &str) {
+    let announce = || from_fn(limits::announce::<BoxBody>);
+    config
+        .service(
+            plain(path)
+                .route(web::get().to(customers::list))
+                .route(web::post().to(customers::create))
+                .wrap(announce()),
+        )
+        .service(
+            plain(&format!("{path}/{{id}}"))
+                .route(web::get().to(customers::retrieve))
+                .route(web::patch().to(customers::update))
+                .route(web::delete().to(customers::delete))
+                .wrap(announce()),
+        )
+        .service(
+            plain(&format!("{path}/{{id}}/subscription"))
+                .route(web::get().to(customers::retrieve_subscription))
+                .wrap(announce()),
+        );
 }
 
 fn spend_key_routes(config: &mut ServiceConfig, path: &str) {

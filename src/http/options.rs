@@ -19,6 +19,8 @@ pub struct ServerOptions {
     /// Connections of one worker.
     pub max_connections: usize,
     pub keep_alive_s: u64,
+    /// How long a new connection may wait before the head of its first request is there: clients open some ahead.
+    pub first_head_timeout_s: u64,
     /// Networks whose word on the client's address is taken; a single address is a network of one.
     #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
@@ -38,6 +40,7 @@ impl Default for ServerOptions {
             workers: 0,
             max_connections: 8000,
             keep_alive_s: 75,
+            first_head_timeout_s: 60,
             trusted_proxies: Vec::new(),
             drain_delay_ms: 0,
             drain_timeout_s: 120,

@@ -12,6 +12,7 @@ use crate::domain::spend::Now;
 use crate::engine::accounts::Accounts;
 use crate::engine::clock::Clock;
 use crate::engine::customer_accounts::CustomerAccounts;
+use crate::engine::customers::Customers;
 use crate::engine::keyring::Keyring;
 use crate::engine::metrics::Metrics;
 use crate::engine::prices::Prices;
@@ -69,11 +70,12 @@ pub struct StateParts {
     pub database: Database,
     pub keyring: Arc<Keyring>,
     pub provider_keys: Arc<ProviderKeys>,
+    pub customers: Arc<Customers>,
     pub prices: Arc<Prices>,
     pub sealing: SealingKey,
     pub spend: SpendShards,
     pub accounts: Accounts,
-    pub customers: CustomerAccounts,
+    pub customer_accounts: CustomerAccounts,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
     pub phase: PhaseCell,
@@ -88,12 +90,13 @@ pub struct AppState {
     pub database: Database,
     pub keyring: Arc<Keyring>,
     pub provider_keys: Arc<ProviderKeys>,
+    pub customers: Arc<Customers>,
     pub prices: Arc<Prices>,
     /// Seals what is stored of merchants' credentials.
     pub sealing: SealingKey,
     pub spend: SpendShards,
     pub accounts: Accounts,
-    pub customers: CustomerAccounts,
+    pub customer_accounts: CustomerAccounts,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
     pub phase: PhaseCell,
@@ -121,11 +124,12 @@ impl AppState {
             database: parts.database,
             keyring: parts.keyring,
             provider_keys: parts.provider_keys,
+            customers: parts.customers,
             prices: parts.prices,
             sealing: parts.sealing,
             spend: parts.spend,
             accounts: parts.accounts,
-            customers: parts.customers,
+            customer_accounts: parts.customer_accounts,
             clock: parts.clock,
             metrics: parts.metrics,
             phase: parts.phase,

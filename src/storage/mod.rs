@@ -4,8 +4,9 @@
 //! Nothing connects before it is needed, so a process starts and serves without its database.
 
 mod column;
-pub mod customer_credit;
 pub mod credit_bundles;
+pub mod customer_credit;
+pub mod customers;
 pub mod embedded;
 pub mod keys;
 pub mod lease;
@@ -13,8 +14,8 @@ pub mod merchants;
 pub mod meters;
 pub mod migrations;
 pub mod page;
-pub mod proof;
 pub mod plans;
+pub mod proof;
 pub mod provider_keys;
 pub mod replica;
 pub mod requests;

@@ -12,13 +12,14 @@ use diesel::prelude::*;
 use super::provider_keys::{self, ProviderKeyRow};
 use super::schema::{billing_batches, journal_lanes, spend_key_counters, spend_keys};
 use super::spend_keys::{PreviousSecret, SpendKeyRow, StoredCounterRow, StoredSpendKey};
-use super::{StorageError, column, customer_credit, keys, merchants, wallets};
+use super::{StorageError, column, customer_credit, customers, keys, merchants, wallets};
 use crate::domain::account::Account;
 use crate::domain::credential::KeyHash;
 use crate::domain::customer_account::CustomerAccount;
 use crate::domain::ids::{CustomerId, MerchantId, WalletId};
 use crate::domain::key::KeySettings;
 use crate::domain::spend::StoredCounters;
+use crate::engine::customers::Customers;
 use crate::engine::keyring::{Credential, Merchant, SecretKey, WalletKey};
 use crate::engine::ports::LaneMark;
 
@@ -31,8 +32,9 @@ pub struct Replica {
     pub spend_keys: Vec<LoadedSpendKey>,
     /// Still sealed.
     pub provider_keys: Vec<ProviderKeyRow>,
+    pub customers: Arc<Customers>,
     pub wallets: Vec<(WalletId, Account)>,
-    pub customers: HashMap<CustomerId, CustomerAccount>,
+    pub customer_accounts: HashMap<CustomerId, CustomerAccount>,
     /// How far each lane of the journal had been written.
     pub marks: Vec<LaneMark>,
     /// The latest instant of any written record, in unix milliseconds; zero in a new database.
@@ -76,8 +78,9 @@ pub fn load(connection: &mut PgConnection) -> Result<Replica, StorageError> {
                 wallet_keys: load_wallet_keys(connection, &merchants)?,
                 spend_keys: load_spend_keys(connection, &merchants)?,
                 provider_keys: provider_keys::load_all(connection)?,
+                customers: Arc::new(customers::load_all(connection)?),
                 wallets: wallets::load_all(connection)?,
-                customers: customer_credit::load_all(connection)?,
+                customer_accounts: customer_credit::load_all(connection)?,
                 marks: load_marks(connection)?,
                 latest_instant_ms: latest.unwrap_or_default(),
                 merchants,

@@ -63,6 +63,20 @@ table! {
 }
 
 table! {
+    customers (id) {
+        id -> Uuid,
+        merchant_id -> Uuid,
+        reference_id -> Nullable<Text>,
+        name -> Nullable<Text>,
+        email -> Nullable<Text>,
+        phone -> Nullable<Text>,
+        metadata -> Nullable<Jsonb>,
+        created_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>,
+    }
+}
+
+table! {
     spend_keys (id) {
         id -> Uuid,
         merchant_id -> Uuid,

@@ -124,6 +124,8 @@ fn crowded_house(slice_tokens: u32) -> House {
         settings
             .variable("CALDERA__GATEWAY__IN_FLIGHT_LIMIT", 20_000)
             .variable("CALDERA__SERVER__MAX_CONNECTIONS", 12_000)
+            // The last of ten thousand may have to wait long on a small machine.
+            .variable("CALDERA__SERVER__FIRST_HEAD_TIMEOUT_S", 600)
             .variable("CALDERA__SPEND_KEYS__SLICE_TOKENS", slice_tokens)
     })
 }

@@ -19,6 +19,7 @@ pub(super) const NUMBERS: &[(&str, i64, i64)] = &[
     ("server.workers", 0, 1024),
     ("server.max_connections", 1, 1_000_000),
     ("server.keep_alive_s", 1, 3600),
+    ("server.first_head_timeout_s", 1, 3600),
     ("server.drain_delay_ms", 0, 600_000),
     ("server.drain_timeout_s", 0, 3600),
     ("server.flush_timeout_s", 0, 3600),

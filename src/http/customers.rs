@@ -1,0 +1,220 @@
+//! `/v1/customers`: whom a merchant bills. A customer is named by his id or by the merchant's reference id for him; a
+//! creation with a reference id that is taken answers with the customer who has it. What is changed here is known to the
+//! gateway before it is answered. Where it is unknown whether a change was stored, the rows are asked until they answer,
+//! and what they say is what counts.
+
+pub mod body;
+pub mod subscription;
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use diesel::PgConnection;
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
+
+use crate::domain::customer::{CustomerFields, split_name};
+use crate::domain::ids::{CustomerId, MerchantId};
+use crate::engine::customers::Customers;
+use crate::engine::random;
+use crate::storage::StorageError;
+use crate::storage::customers::{self as rows, Creation, CustomerRow, REFERENCE_KEY};
+use crate::storage::page::Page;
+
+use self::body::CustomerChange;
+use self::subscription::{in_brief, subscription_of, subscriptions_of};
+use super::auth::SecretKeyAuth;
+use super::error::{ApiError, ErrorCode};
+use super::json_body::JsonBody;
+use super::page::{envelope, read_page};
+use super::query::Query;
+use super::state::AppState;
+use super::time::iso_millis;
+use super::turns::to_the_end;
+
+type State = web::Data<AppState>;
+
+/// How long rows that did not answer are left alone.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// POST: 201 with a new customer, 200 with the one who has this reference id already, as he is.
+pub async fn create(auth: SecretKeyAuth, state: State, body: JsonBody) -> Result<HttpResponse, ApiError> {
+    let mut fields = CustomerFields::default();
+    CustomerChange::read(&body.0)?.apply(&mut fields);
+    let merchant = &auth.0.merchant;
+    let random = random::bits().map_err(|error| ApiError::internal("making an id", &error))?;
+    let id = CustomerId::compose_in_order(merchant.mode(), state.clock.wall_us(), random);
+    let new = CustomerRow {
+        id,
+        merchant_id: merchant.id,
+        fields,
+        created_at_ms: id.created_ms(),
+    };
+    let creation = change(&state, merchant.id, Some(id), move |connection, held| {
+        let creation = rows::create(connection, new)?;
+        if let Creation::Made(row) = &creation {
+            held.insert(row.reference());
+        }
+        Ok(creation)
+    })
+    .await?;
+    match creation {
+        Creation::Made(row) => Ok(HttpResponse::Created().json(shown(&state, row).await?)),
+        Creation::Existing(row) => Ok(HttpResponse::Ok().json(shown(&state, row).await?)),
+    }
+}
+
+/// GET of the list, newest first.
+pub async fn list(auth: SecretKeyAuth, state: State, query: Query) -> Result<HttpResponse, ApiError> {
+    let (page, merchant_id) = (read_page(&query)?, auth.merchant_id());
+    let found = state
+        .database
+        .run(move |connection| rows::list(connection, merchant_id, page))
+        .await?;
+    let subscriptions = subscriptions_of(&state, &found.rows).await?;
+    let found = Page {
+        rows: found.rows.into_iter().zip(subscriptions).collect(),
+        next: found.next,
+    };
+    Ok(HttpResponse::Ok().json(envelope(&found, |(row, subscription)| show(row, subscription))))
+}
+
+/// GET of one.
+pub async fn retrieve(auth: SecretKeyAuth, state: State, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let row = load(&auth, &state, &request).await?;
+    Ok(HttpResponse::Ok().json(shown(&state, row).await?))
+}
+
+/// GET of one's subscription, whole.
+pub async fn retrieve_subscription(
+    auth: SecretKeyAuth,
+    state: State,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let row = load(&auth, &state, &request).await?;
+    let subscription = subscription_of(&state, &row).await?;
+    Ok(HttpResponse::Ok().json(json!({ "subscription": subscription })))
+}
+
+/// PATCH: changes what the body mentions; null clears.
+pub async fn update(
+    auth: SecretKeyAuth,
+    state: State,
+    request: HttpRequest,
+    body: JsonBody,
+) -> Result<HttpResponse, ApiError> {
+    let wanted = CustomerChange::read(&body.0)?;
+    let (merchant_id, name) = (auth.merchant_id(), name_in(&request));
+    let known = known_id(&state, merchant_id, &name);
+    let row = change(&state, merchant_id, known, move |connection, held| {
+        let row = rows::update(connection, merchant_id, &name, |fields| wanted.apply(fields))?;
+        held.insert(row.reference());
+        Ok(row)
+    })
+    .await?;
+    Ok(HttpResponse::Ok().json(shown(&state, row).await?))
+}
+
+/// DELETE: he is unknown from now on, and his reference id is free.
+pub async fn delete(auth: SecretKeyAuth, state: State, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let (merchant_id, name) = (auth.merchant_id(), name_in(&request));
+    let known = known_id(&state, merchant_id, &name);
+    change(&state, merchant_id, known, move |connection, held| {
+        let row = rows::delete(connection, merchant_id, &name)?;
+        held.remove(row.id);
+        Ok(())
+    })
+    .await?;
+    Ok(HttpResponse::Ok().json(json!({ "success": true })))
+}
+
+/// Does the work, which changes the row and then what is held; the merchant's next change waits for both. `id` is whose
+/// row is asked again where it is unknown what was stored.
+async fn change<T, F>(state: &State, merchant_id: MerchantId, id: Option<CustomerId>, work: F) -> Result<T, ApiError>
+where
+    T: Send + 'static,
+    F: FnOnce(&mut PgConnection, &Customers) -> Result<T, StorageError> + Send + 'static,
+{
+    let state = state.clone();
+    to_the_end(async move {
+        let _turn = state.turns.take(merchant_id.bits()).await;
+        let held = state.customers.clone();
+        let done = state.database.run(move |connection| work(connection, &held)).await;
+        done.map_err(|error| {
+            if let (StorageError::Unavailable(_), Some(id)) = (&error, id) {
+                actix_rt::spawn(read_again(state.clone(), merchant_id, id));
+            }
+            refusal(error)
+        })
+    })
+    .await
+}
+
+async fn read_again(state: State, merchant_id: MerchantId, id: CustomerId) {
+    loop {
+        tokio::time::sleep(INTERVAL).await;
+        let _turn = state.turns.take(merchant_id.bits()).await;
+        let name = id.to_string();
+        let known = state
+            .database
+            .run(move |connection| rows::find(connection, merchant_id, &name));
+        match known.await {
+            Ok(row) => state.customers.insert(row.reference()),
+            Err(StorageError::NotFound) => state.customers.remove(id),
+            Err(_) => continue,
+        }
+        return;
+    }
+}
+
+async fn load(auth: &SecretKeyAuth, state: &State, request: &HttpRequest) -> Result<CustomerRow, ApiError> {
+    let (merchant_id, name) = (auth.merchant_id(), name_in(request));
+    let found = state
+        .database
+        .run(move |connection| rows::find(connection, merchant_id, &name));
+    found.await.map_err(refusal)
+}
+
+fn refusal(error: StorageError) -> ApiError {
+    match error {
+        StorageError::NotFound => ApiError::new(ErrorCode::CustomerNotFound).param("customer_id"),
+        StorageError::Conflict { constraint } if constraint == REFERENCE_KEY => ApiError::new(ErrorCode::Conflict)
+            .say("Another customer has this `reference_id`.")
+            .param("reference_id"),
+        other => ApiError::from(other),
+    }
+}
+
+/// The id or reference id that the path names. The router has decoded all of it but `%`, `/` and `+`.
+fn name_in(request: &HttpRequest) -> String {
+    let text = request.match_info().get("id").unwrap_or("");
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+fn known_id(state: &AppState, merchant_id: MerchantId, name: &str) -> Option<CustomerId> {
+    state.customers.find(merchant_id, name).map(|customer| customer.id)
+}
+
+async fn shown(state: &State, row: CustomerRow) -> Result<Value, ApiError> {
+    let subscription = subscription_of(state, &row).await?;
+    Ok(show(&row, &subscription))
+}
+
+/// The official clients type the parts of a contact as strings, so what is not known is empty and not null.
+fn show(row: &CustomerRow, subscription: &Value) -> Value {
+    let fields = &row.fields;
+    let (first_name, last_name) = split_name(fields.name.as_deref());
+    json!({
+        "customer_id": row.id,
+        "reference_id": fields.reference_id,
+        "contact": {
+            "phone": fields.phone.as_deref().unwrap_or_default(),
+            "email": fields.email.as_deref().unwrap_or_default(),
+            "first_name": first_name,
+            "last_name": last_name,
+        },
+        "subscription": in_brief(subscription),
+        "metadata": fields.metadata,
+        "created_at": iso_millis(row.created_at_ms),
+    })
+}
