@@ -2,6 +2,7 @@
 
 mod customers;
 mod fixtures;
+mod idempotency;
 mod lease;
 mod spend_keys;
 mod tenants;

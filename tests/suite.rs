@@ -12,6 +12,7 @@ mod fallbacks;
 mod gateway;
 mod google;
 mod headers;
+mod idempotency;
 mod limits;
 mod management;
 mod media;

@@ -5,10 +5,10 @@
 use std::fmt;
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::random::{self, NoRandomness};
 use crate::domain::secret::Secret;
@@ -18,6 +18,7 @@ const FORM: u8 = 1;
 const NONCE_LENGTH: usize = 24;
 /// What the file's bytes are used for here; another use has another key.
 const PURPOSE: &[u8] = b"caldera stored secrets, form 1";
+const DERIVED_PURPOSE: &[u8] = b"caldera derived sealing keys, form 1";
 
 /// What does not open: another key sealed it, for another place, or it was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +26,11 @@ const PURPOSE: &[u8] = b"caldera stored secrets, form 1";
 pub struct SealBroken;
 
 /// The key that seals.
-pub struct SealingKey(XChaCha20Poly1305);
+pub struct SealingKey {
+    cipher: XChaCha20Poly1305,
+    /// What other keys are derived under.
+    root: Zeroizing<[u8; 32]>,
+}
 
 /// The key never shows.
 impl fmt::Debug for SealingKey {
@@ -37,12 +42,17 @@ impl fmt::Debug for SealingKey {
 impl SealingKey {
     /// From the bytes of the key file, of any length.
     pub fn new(bytes: &[u8]) -> Self {
-        let mut derivation = <Hmac<Sha256> as Mac>::new_from_slice(bytes).expect("HMAC takes a key of any length");
-        derivation.update(PURPOSE);
-        let mut key = derivation.finalize().into_bytes();
-        let sealing = Self(XChaCha20Poly1305::new(&key));
-        key.as_mut_slice().zeroize();
-        sealing
+        let key = Zeroizing::new(hmac(bytes, &[PURPOSE]));
+        Self {
+            cipher: XChaCha20Poly1305::new(Key::from_slice(key.as_slice())),
+            root: Zeroizing::new(hmac(bytes, &[DERIVED_PURPOSE])),
+        }
+    }
+
+    /// The key that this one and a caller's text make together (HKDF-SHA256): without either, nothing opens.
+    pub fn derive(&self, text: &[u8], purpose: &[u8]) -> Self {
+        let material = Zeroizing::new(hkdf(&*self.root, text, purpose));
+        Self::new(&*material)
     }
 
     /// Seals a secret for one place, such as `provider_keys|<row id>|key`.
@@ -52,7 +62,7 @@ impl SealingKey {
             msg: secret.expose().as_bytes(),
             aad: place.as_bytes(),
         };
-        let sealed = self.0.encrypt(XNonce::from_slice(&nonce), payload);
+        let sealed = self.cipher.encrypt(XNonce::from_slice(&nonce), payload);
         let sealed = sealed.expect("only a text of hundreds of gigabytes is too long");
         Ok([&[FORM], &nonce[..], &sealed[..]].concat())
     }
@@ -65,11 +75,25 @@ impl SealingKey {
             msg: text,
             aad: place.as_bytes(),
         };
-        let opened = self.0.decrypt(XNonce::from_slice(nonce), payload);
+        let opened = self.cipher.decrypt(XNonce::from_slice(nonce), payload);
         let opened = Zeroizing::new(opened.map_err(|_| SealBroken)?);
         let text = std::str::from_utf8(&opened).map_err(|_| SealBroken)?;
         Ok(Secret::new(text.to_owned()))
     }
+}
+
+/// 32 bytes as RFC 5869 has them: extracted, then expanded by one block.
+fn hkdf(salt: &[u8], material: &[u8], purpose: &[u8]) -> [u8; 32] {
+    let extracted = Zeroizing::new(hmac(salt, &[material]));
+    hmac(&*extracted, &[purpose, &[1]])
+}
+
+fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(key).expect("HMAC takes a key of any length");
+    for part in parts {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
 }
 
 #[cfg(test)]
@@ -109,5 +133,32 @@ mod tests {
             assert!(key.open(PLACE, &changed).is_err(), "byte {byte}");
             assert!(key.open(PLACE, &text[..byte]).is_err(), "{byte} bytes");
         }
+    }
+
+    #[test]
+    fn a_derived_key_needs_both_the_servers_key_and_the_text() {
+        let derived = |file: u8, text: &[u8], purpose: &[u8]| SealingKey::new(&[file; 32]).derive(text, purpose);
+        let text = sealed(&derived(7, b"order-1", b"answers"));
+        let same = derived(7, b"order-1", b"answers");
+        assert_eq!(same.open(PLACE, &text).unwrap().expose(), "sk-hidden-text");
+        let others = [
+            derived(8, b"order-1", b"answers"),
+            derived(7, b"order-2", b"answers"),
+            derived(7, b"order-1", b"other"),
+            SealingKey::new(&[7; 32]),
+        ];
+        assert!(others.iter().all(|other| other.open(PLACE, &text).is_err()));
+    }
+
+    #[test]
+    fn the_derivation_is_that_of_rfc_5869() {
+        // Its first test case; the first block of what it expands to.
+        let salt: Vec<u8> = (0..=0x0c).collect();
+        let purpose: Vec<u8> = (0xf0..=0xf9).collect();
+        let hex: String = hkdf(&salt, &[0x0b; 22], &purpose)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(hex, "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf");
     }
 }

@@ -28,6 +28,7 @@ impl SecretKeyAuth {
 }
 
 /// A key that manages spend keys: all of a merchant's, or those of one wallet.
+#[derive(Clone)]
 pub enum KeyManagerAuth {
     Secret(Arc<SecretKey>),
     Wallet(Arc<WalletKey>),
@@ -105,7 +106,20 @@ fn bearer_token(value: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
 
+/// Who calls, before any route asks; `None` where he has no key that manages, which the route says better.
+pub fn manager(request: &HttpRequest, state: &AppState) -> Option<Result<KeyManagerAuth, ApiError>> {
+    let ours = presented_tokens(request.headers()).find(|token| parse_kind(token).is_some())?;
+    match state.keyring.find(ours)? {
+        Credential::Secret(_) | Credential::Wallet(_) => Some(admit(request)),
+        Credential::Spend { .. } => None,
+    }
+}
+
+/// Counts a request once, however often it is asked who makes it.
 fn admit(request: &HttpRequest) -> Result<KeyManagerAuth, ApiError> {
+    if let Some(known) = request.extensions().get::<KeyManagerAuth>() {
+        return Ok(known.clone());
+    }
     let Some(state) = request.app_data::<web::Data<AppState>>() else {
         return Err(ApiError::internal("reading the state", &"the route has none"));
     };
@@ -117,7 +131,9 @@ fn admit(request: &HttpRequest) -> Result<KeyManagerAuth, ApiError> {
     }
     let (standing, verdict) = state.management_limit.count(auth.key_bits(), now.wall_s());
     request.extensions_mut().insert(standing);
-    verdict.map(|()| auth)
+    verdict?;
+    request.extensions_mut().insert(auth.clone());
+    Ok(auth)
 }
 
 fn authenticate(request: &HttpRequest, state: &AppState) -> Result<KeyManagerAuth, ApiError> {

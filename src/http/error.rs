@@ -62,8 +62,11 @@ error_table! {
     MethodNotAllowed = 405 "method_not_allowed": "This path does not take this method.";
     RequestTimeout = 408 "request_timeout": "The request did not arrive in time.";
     Conflict = 409 "conflict": "It is there already.";
+    IdempotencyInProgress = 409 "idempotency_in_progress": "A call with this Idempotency-Key is under way; try again.";
+    IdempotencyOutcomeUnknown = 409 "idempotency_outcome_unknown": "A call with this Idempotency-Key was broken off, and it is not known whether its work was done. Look for what it was to make, and if it is not there, call again with another key.";
     PayloadTooLarge = 413 "payload_too_large": "The body is too large.";
     UnsupportedMediaType = 415 "unsupported_media_type": "The body must be JSON (content-type: application/json).";
+    IdempotencyKeyReused = 422 "idempotency_key_reused": "This Idempotency-Key stood on another request; each request needs a key of its own.";
     BudgetBusy = 429 "budget_busy": "What is left is held by calls in flight; try again when they have ended.";
     RequestLimitReached = 429 "request_limit_reached": "The request limit of this key is reached.";
     RateLimited = 429 "rate_limited": "Too many requests.";

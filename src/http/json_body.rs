@@ -33,10 +33,7 @@ impl FromRequest for JsonBody {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let state = request.app_data::<web::Data<AppState>>();
-            let limit = state.map_or(DEFAULT_LIMIT_BYTES, |state| state.body_limit_bytes);
-            let body = tokio::time::timeout(BODY_TIMEOUT, read(&request, payload, limit)).await;
-            let body = body.map_err(|_| ApiError::new(ErrorCode::RequestTimeout))??;
+            let body = read_bytes(&request, payload).await?;
             if body.is_empty() {
                 return Ok(Self(Map::new()));
             }
@@ -44,6 +41,14 @@ impl FromRequest for JsonBody {
             parse(&body).map(Self)
         })
     }
+}
+
+/// The whole body, up to the limit and within the time that a body has.
+pub async fn read_bytes(request: &HttpRequest, payload: Payload) -> Result<Bytes, ApiError> {
+    let state = request.app_data::<web::Data<AppState>>();
+    let limit = state.map_or(DEFAULT_LIMIT_BYTES, |state| state.body_limit_bytes);
+    let body = tokio::time::timeout(BODY_TIMEOUT, read(request, payload, limit)).await;
+    body.map_err(|_| ApiError::new(ErrorCode::RequestTimeout))?
 }
 
 /// The object that these bytes spell.

@@ -125,7 +125,8 @@ pub async fn announce<B: MessageBody + 'static>(
 }
 
 impl Standing {
-    fn write(self, headers: &mut HeaderMap) {
+    /// Lays the figures on an answer.
+    pub fn write(self, headers: &mut HeaderMap) {
         let figures = [
             ("x-ratelimit-limit", HeaderValue::from(self.limit)),
             ("x-ratelimit-remaining", HeaderValue::from(self.remaining)),

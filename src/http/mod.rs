@@ -11,6 +11,7 @@ mod doubt;
 pub mod error;
 pub mod fields;
 pub mod health;
+pub mod idempotency;
 pub mod json_body;
 pub mod limits;
 pub mod llm;
@@ -46,7 +47,8 @@ pub fn configure(config: &mut ServiceConfig) {
     // The routes are tried in turn: the busiest come first.
     llm::configure(config);
     let callers = web::scope("/v1").configure(management_routes);
-    config.service(callers.default_service(web::to(not_found)));
+    let callers = callers.default_service(web::to(not_found));
+    config.service(callers.wrap(from_fn(idempotency::once)));
     health_routes(config);
     llm::configure_google(config);
     llm::configure_bedrock(config);

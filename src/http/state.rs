@@ -22,6 +22,7 @@ use crate::engine::spend::SpendShards;
 use crate::storage::Database;
 
 use super::error::{ApiError, ErrorCode};
+use super::idempotency::running::Running;
 use super::limits::{FailureLimit, ManagementLimit};
 use super::operator::token::OperatorToken;
 use super::options::ManagementOptions;
@@ -106,6 +107,7 @@ pub struct AppState {
     pub(super) management_limit: ManagementLimit,
     pub(super) failure_limit: FailureLimit,
     pub(super) turns: Turns,
+    pub(super) idempotency: Running,
     /// Made when somebody first asks for it.
     pub(super) directory: ArcSwapOption<Directory>,
     /// Set before the operator's listener opens; until then nobody is the operator.
@@ -118,6 +120,7 @@ impl AppState {
             management_limit: ManagementLimit::new(parts.management.requests_per_minute),
             failure_limit: FailureLimit::new(parts.management.failed_credentials_per_minute),
             turns: Turns::default(),
+            idempotency: Running::default(),
             directory: ArcSwapOption::empty(),
             operator_token: OnceLock::new(),
             body_limit_bytes: parts.management.body_limit_bytes,

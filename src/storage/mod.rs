@@ -8,6 +8,7 @@ pub mod credit_bundles;
 pub mod customer_credit;
 pub mod customers;
 pub mod embedded;
+pub mod idempotency;
 pub mod keys;
 pub mod lease;
 pub mod merchants;

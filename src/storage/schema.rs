@@ -77,6 +77,16 @@ table! {
 }
 
 table! {
+    idempotency_keys (merchant_id, key_hash) {
+        merchant_id -> Uuid,
+        key_hash -> Binary,
+        fingerprint -> Binary,
+        answer -> Nullable<Binary>,
+        created_at -> Timestamptz,
+    }
+}
+
+table! {
     spend_keys (id) {
         id -> Uuid,
         merchant_id -> Uuid,
