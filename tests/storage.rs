@@ -5,6 +5,7 @@ mod fixtures;
 mod idempotency;
 mod lease;
 mod spend_keys;
+mod subscriptions;
 mod tenants;
 mod throughput;
 mod usage;

@@ -314,6 +314,8 @@ impl Subscription {
 }
 
 impl Status {
+    pub const WORDS: &'static [&'static str] = &["active", "cancelled"];
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Active => "active",

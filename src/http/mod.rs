@@ -28,6 +28,7 @@ pub mod secret_keys;
 pub mod services;
 pub mod spend_keys;
 pub mod state;
+pub mod subscriptions;
 pub mod time;
 pub mod turns;
 pub mod usage;

@@ -22,6 +22,7 @@ pub mod replica;
 pub mod requests;
 mod schema;
 pub mod spend_keys;
+pub mod subscriptions;
 pub mod usage;
 pub mod wallets;
 pub mod writer;

@@ -224,5 +224,31 @@ table! {
 joinable!(plan_meters -> meters (meter_id));
 allow_tables_to_appear_in_same_query!(credit_bundles, plans);
 allow_tables_to_appear_in_same_query!(plan_meters, meters);
+    subscriptions (id) {
+        id -> Uuid,
+        merchant_id -> Uuid,
+        customer_id -> Uuid,
+        plan_id -> Uuid,
+        plan_name -> Text,
+        period_amount -> BigInt,
+        included_credit -> BigInt,
+        billing_interval -> Text,
+        rollover_type -> Text,
+        bundle_rollover_type -> Text,
+        anchor_at -> Timestamptz,
+        period_index -> BigInt,
+        started_at -> Timestamptz,
+        cycle_start_at -> Timestamptz,
+        cycle_end_at -> Timestamptz,
+        auto_top_up_bundle_id -> Nullable<Uuid>,
+        pending_change -> Nullable<Text>,
+        pending_offer -> Nullable<Jsonb>,
+        payment_failures -> Nullable<BigInt>,
+        payment_failed_at -> Nullable<Timestamptz>,
+        cancelled_at -> Nullable<Timestamptz>,
+        version -> BigInt,
+    }
+}
+
 joinable!(spend_key_counters -> spend_keys (key_id));
 allow_tables_to_appear_in_same_query!(spend_keys, spend_key_counters);

@@ -1,0 +1,144 @@
+//! The rows of subscriptions. Management calls read them; only the billing writer writes them, in the order of the
+//! journal, each row whole and never over a later one. What customers have of credit is elsewhere, and newer in memory.
+
+mod row;
+
+use std::collections::BTreeMap;
+
+use diesel::prelude::*;
+use diesel::upsert::excluded;
+
+use super::StorageError;
+use super::page::{Page, PageRequest};
+use super::schema::subscriptions;
+use crate::domain::ids::{CustomerId, MerchantId, SubscriptionId};
+use crate::domain::subscription::{Status, Subscription};
+use row::StoredSubscription;
+
+/// Rows of 22 values each; a statement takes 65,535.
+const ROWS_A_STATEMENT: usize = 1_000;
+
+/// A subscription, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubscriptionRow {
+    pub merchant_id: MerchantId,
+    pub customer_id: CustomerId,
+    /// The customer's turn that made it what it is.
+    pub version: u64,
+    pub subscription: Subscription,
+}
+
+/// Which subscriptions of a merchant are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SubscriptionFilter {
+    /// `None`: whatever their status.
+    pub status: Option<Status>,
+    pub customer_id: Option<CustomerId>,
+}
+
+pub fn find(
+    connection: &mut PgConnection,
+    merchant: MerchantId,
+    id: SubscriptionId,
+) -> Result<SubscriptionRow, StorageError> {
+    subscriptions::table
+        .find(id.uuid())
+        .filter(subscriptions::merchant_id.eq(merchant.uuid()))
+        .select(StoredSubscription::as_select())
+        .first(connection)?
+        .try_into()
+}
+
+/// Newest first.
+pub fn list(
+    connection: &mut PgConnection,
+    merchant: MerchantId,
+    filter: SubscriptionFilter,
+    page: PageRequest,
+) -> Result<Page<SubscriptionRow>, StorageError> {
+    let mut query = subscriptions::table
+        .filter(subscriptions::merchant_id.eq(merchant.uuid()))
+        .filter(subscriptions::id.lt(page.before()))
+        .order(subscriptions::id.desc())
+        .limit(page.fetch_count())
+        .select(StoredSubscription::as_select())
+        .into_boxed();
+    query = match filter.status {
+        Some(Status::Active) => query.filter(subscriptions::cancelled_at.is_null()),
+        Some(Status::Cancelled) => query.filter(subscriptions::cancelled_at.is_not_null()),
+        None => query,
+    };
+    if let Some(customer) = filter.customer_id {
+        query = query.filter(subscriptions::customer_id.eq(customer.uuid()));
+    }
+    let rows = query.load(connection)?;
+    let rows: Result<Vec<_>, _> = rows.into_iter().map(SubscriptionRow::try_from).collect();
+    Ok(Page::cut(rows?, page, |row| row.subscription.id.bits()))
+}
+
+/// Every active subscription of every merchant, for the start.
+pub fn load_active(connection: &mut PgConnection) -> Result<Vec<SubscriptionRow>, StorageError> {
+    use diesel::pg::PgRowByRowLoadingMode;
+    let rows = subscriptions::table
+        .filter(subscriptions::cancelled_at.is_null())
+        .select(StoredSubscription::as_select())
+        .load_iter::<StoredSubscription, PgRowByRowLoadingMode>(connection)?;
+    rows.map(|row| SubscriptionRow::try_from(row?)).collect()
+}
+
+/// Writes what subscriptions are from their turns on, each unless a later turn of it has been written. In any order: of
+/// rows of one subscription the latest counts, and what has ended is written first, for a customer has one active at
+/// most.
+pub fn upsert(connection: &mut PgConnection, rows: &[SubscriptionRow]) -> QueryResult<()> {
+    for chunk in in_order_of_writing(rows).chunks(ROWS_A_STATEMENT) {
+        let stored: Vec<StoredSubscription> = chunk.iter().map(|row| StoredSubscription::from(*row)).collect();
+        upsert_stored(connection, &stored)?;
+    }
+    Ok(())
+}
+
+fn in_order_of_writing(rows: &[SubscriptionRow]) -> Vec<&SubscriptionRow> {
+    let mut latest: BTreeMap<SubscriptionId, &SubscriptionRow> = BTreeMap::new();
+    for row in rows {
+        let kept = latest.entry(row.subscription.id).or_insert(row);
+        if row.version >= kept.version {
+            *kept = row;
+        }
+    }
+    let mut rows: Vec<_> = latest.into_values().collect();
+    rows.sort_by_key(|row| row.subscription.cancelled_at_s.is_none());
+    rows
+}
+
+fn upsert_stored(connection: &mut PgConnection, rows: &[StoredSubscription]) -> QueryResult<()> {
+    use diesel::query_dsl::methods::FilterDsl as _;
+    use subscriptions::columns::*;
+    diesel::insert_into(subscriptions::table)
+        .values(rows)
+        .on_conflict(id)
+        .do_update()
+        .set((
+            plan_id.eq(excluded(plan_id)),
+            plan_name.eq(excluded(plan_name)),
+            period_amount.eq(excluded(period_amount)),
+            included_credit.eq(excluded(included_credit)),
+            billing_interval.eq(excluded(billing_interval)),
+            rollover_type.eq(excluded(rollover_type)),
+            bundle_rollover_type.eq(excluded(bundle_rollover_type)),
+            anchor_at.eq(excluded(anchor_at)),
+            period_index.eq(excluded(period_index)),
+            started_at.eq(excluded(started_at)),
+            cycle_start_at.eq(excluded(cycle_start_at)),
+            cycle_end_at.eq(excluded(cycle_end_at)),
+            auto_top_up_bundle_id.eq(excluded(auto_top_up_bundle_id)),
+            pending_change.eq(excluded(pending_change)),
+            pending_offer.eq(excluded(pending_offer)),
+            payment_failures.eq(excluded(payment_failures)),
+            payment_failed_at.eq(excluded(payment_failed_at)),
+            cancelled_at.eq(excluded(cancelled_at)),
+            version.eq(excluded(version)),
+        ))
+        .filter(version.lt(excluded(version)))
+        .execute(connection)?;
+    Ok(())
+}
