@@ -221,9 +221,7 @@ table! {
     }
 }
 
-joinable!(plan_meters -> meters (meter_id));
-allow_tables_to_appear_in_same_query!(credit_bundles, plans);
-allow_tables_to_appear_in_same_query!(plan_meters, meters);
+table! {
     subscriptions (id) {
         id -> Uuid,
         merchant_id -> Uuid,
@@ -252,3 +250,6 @@ allow_tables_to_appear_in_same_query!(plan_meters, meters);
 
 joinable!(spend_key_counters -> spend_keys (key_id));
 allow_tables_to_appear_in_same_query!(spend_keys, spend_key_counters);
+joinable!(plan_meters -> meters (meter_id));
+allow_tables_to_appear_in_same_query!(credit_bundles, plans);
+allow_tables_to_appear_in_same_query!(plan_meters, meters);
