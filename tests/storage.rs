@@ -6,6 +6,7 @@ mod idempotency;
 mod lease;
 mod spend_keys;
 mod subscriptions;
+mod tariffs;
 mod tenants;
 mod throughput;
 mod usage;

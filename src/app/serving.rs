@@ -21,6 +21,7 @@ use crate::engine::prices::{PriceFiles, Prices};
 use crate::engine::provider_keys::ProviderKeys;
 use crate::engine::sealing::SealingKey;
 use crate::engine::spend::SpendShards;
+use crate::engine::tariffs::Tariffs;
 use crate::gateway::egress::Trust;
 use crate::gateway::provider::{Catalogue, Demo};
 use crate::gateway::{Gateway, GatewayParts};
@@ -72,6 +73,7 @@ impl Serving {
             customers: booted.replica.customers.clone(),
             prices: Arc::new(load_prices(config)?),
             answers: Arc::new(Answers::new(Box::new(StoredAnswers(booted.database.clone())))),
+            tariffs: Arc::new(booted.replica.tariffs()),
         };
         let journal = Arc::new(Journal::open(
             booted.journal,
@@ -129,6 +131,7 @@ pub struct Shared {
     pub customers: Arc<Customers>,
     pub prices: Arc<Prices>,
     pub answers: Arc<Answers>,
+    pub tariffs: Arc<Tariffs>,
 }
 
 impl Shared {
@@ -162,6 +165,7 @@ fn app_state(
         provider_keys: shared.provider_keys.clone(),
         customers: shared.customers.clone(),
         prices: shared.prices.clone(),
+        tariffs: shared.tariffs.clone(),
         sealing,
         spend: shared.spend.clone(),
         accounts: shared.accounts.clone(),

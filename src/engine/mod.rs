@@ -20,5 +20,6 @@ pub mod random;
 pub mod sealing;
 pub mod spend;
 pub mod spend_actor;
+pub mod tariffs;
 mod unwinding;
 pub mod waiting;

@@ -18,6 +18,7 @@ use super::json_body::JsonBody;
 use super::page::{envelope, read_page};
 use super::query::Query;
 use super::state::AppState;
+use super::tariffs;
 use super::time::iso_millis;
 
 type State = web::Data<AppState>;
@@ -48,14 +49,16 @@ pub async fn create(auth: SecretKeyAuth, state: State, body: JsonBody) -> Result
         meter: creation.into_meter(id),
         created_at_ms: id.created_ms(),
     };
-    let work = state.database.run(move |connection| {
-        if is_given {
-            rows::create(connection, &row).map(|()| row)
+    let done = tariffs::change(&state, merchant.id, move |connection, tariffs| {
+        let row = if is_given {
+            rows::create(connection, &row).map(|()| row)?
         } else {
-            rows::create_with_free_slug(connection, row)
-        }
+            rows::create_with_free_slug(connection, row)?
+        };
+        tariffs.put_meter(row.merchant_id, row.meter.clone());
+        Ok(row)
     });
-    let row = work.await.map_err(|error| match error {
+    let row = done.await?.map_err(|error| match error {
         StorageError::Conflict { .. } => ApiError::new(ErrorCode::Conflict)
             .say("`meter_slug` is the slug of another meter.")
             .param("meter_slug"),
@@ -92,19 +95,23 @@ pub async fn update(
 ) -> Result<HttpResponse, ApiError> {
     let (name, merchant_id) = (meter_name(&request), auth.merchant_id());
     let change = read_change(&body.0)?;
-    let work = state
-        .database
-        .run(move |connection| rows::update(connection, merchant_id, &name, change));
-    Ok(HttpResponse::Ok().json(show(&work.await.map_err(unknown_meter)?)))
+    let done = tariffs::change(&state, merchant_id, move |connection, tariffs| {
+        let row = rows::update(connection, merchant_id, &name, change)?;
+        tariffs.put_meter(merchant_id, row.meter.clone());
+        Ok(row)
+    });
+    Ok(HttpResponse::Ok().json(show(&done.await?.map_err(unknown_meter)?)))
 }
 
 /// DELETE.
 pub async fn delete(auth: SecretKeyAuth, state: State, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let (name, merchant_id) = (meter_name(&request), auth.merchant_id());
-    let work = state
-        .database
-        .run(move |connection| rows::delete(connection, merchant_id, &name));
-    let id = work.await.map_err(unknown_meter)?;
+    let done = tariffs::change(&state, merchant_id, move |connection, tariffs| {
+        let id = rows::delete(connection, merchant_id, &name)?;
+        tariffs.remove_meter(merchant_id, id);
+        Ok(id)
+    });
+    let id = done.await?.map_err(unknown_meter)?;
     Ok(HttpResponse::Ok().json(json!({ "id": id, "deleted": true })))
 }
 

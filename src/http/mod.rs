@@ -29,6 +29,7 @@ pub mod services;
 pub mod spend_keys;
 pub mod state;
 pub mod subscriptions;
+mod tariffs;
 pub mod time;
 pub mod turns;
 pub mod usage;

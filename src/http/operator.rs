@@ -19,6 +19,7 @@ use crate::domain::money::Money;
 use crate::domain::request::{AccountRef, Movement, MovementKind};
 use crate::engine::keyring::Merchant;
 use crate::engine::random;
+use crate::engine::tariffs::ListedPlan;
 use crate::storage::merchants::{self, MerchantRow, NewMerchant};
 use crate::storage::wallets::{self, WalletRow};
 
@@ -107,10 +108,13 @@ pub async fn create_merchant(_: OperatorAuth, state: State, body: JsonBody) -> R
         funding,
     };
     let row = to_the_end(async move {
-        let row = state
-            .database
-            .run(move |connection| merchants::create(connection, &new))
-            .await?;
+        let tariffs = state.tariffs.clone();
+        let work = state.database.run(move |connection| {
+            let row = merchants::create(connection, &new)?;
+            tariffs.put_plan(ListedPlan::free_of(row.id));
+            Ok(row)
+        });
+        let row = work.await?;
         state
             .accounts
             .adopt(row.default_wallet_id, Account::new(funding, Money::ZERO))

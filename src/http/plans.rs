@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::domain::ids::{CreditBundleId, Mode, PlanId};
 use crate::domain::plan::{CreditBundle, PlanError};
 use crate::engine::random;
+use crate::engine::tariffs::Tariffs;
 use crate::storage::StorageError;
 use crate::storage::plans::{self as rows, LinkedMeter, PlanRefusal, PlanRow};
 
@@ -20,6 +21,7 @@ use super::json_body::JsonBody;
 use super::page::{envelope, read_page};
 use super::query::Query;
 use super::state::AppState;
+use super::tariffs;
 use super::time::iso_millis;
 
 type State = web::Data<AppState>;
@@ -30,10 +32,11 @@ pub async fn create(auth: SecretKeyAuth, state: State, body: JsonBody) -> Result
     let id = PlanId::compose_in_order(merchant.mode(), state.clock.wall_us(), random_bits()?);
     let (plan, meter_ids) = body::read_creation(&body.0, id, &new_bundle_ids(&state, merchant.mode()))?;
     let merchant_id = merchant.id;
-    let work = state
-        .database
-        .run(move |connection| rows::create(connection, merchant_id, plan, &meter_ids));
-    let row = work.await?.map_err(refused)?;
+    let done = tariffs::change(&state, merchant_id, move |connection, tariffs| {
+        let created = rows::create(connection, merchant_id, plan, &meter_ids)?;
+        Ok(publish(tariffs, created))
+    });
+    let row = done.await??.map_err(refused)?;
     Ok(HttpResponse::Created().json(show(&row)))
 }
 
@@ -66,21 +69,31 @@ pub async fn update(
     let (id, merchant) = (plan_id(&request)?, &auth.0.merchant);
     let edit = body::read_edit(&body.0, &new_bundle_ids(&state, merchant.mode()))?;
     let merchant_id = merchant.id;
-    let work = state
-        .database
-        .run(move |connection| rows::update(connection, merchant_id, id, edit));
-    let row = work.await.map_err(unknown_plan)?.map_err(refused)?;
+    let done = tariffs::change(&state, merchant_id, move |connection, tariffs| {
+        let updated = rows::update(connection, merchant_id, id, edit)?;
+        Ok(publish(tariffs, updated))
+    });
+    let row = done.await?.map_err(unknown_plan)?.map_err(refused)?;
     Ok(HttpResponse::Ok().json(show(&row)))
 }
 
 /// DELETE.
 pub async fn delete(auth: SecretKeyAuth, state: State, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let (id, merchant_id) = (plan_id(&request)?, auth.merchant_id());
-    let work = state
-        .database
-        .run(move |connection| rows::delete(connection, merchant_id, id));
-    work.await.map_err(unknown_plan)?;
+    let done = tariffs::change(&state, merchant_id, move |connection, tariffs| {
+        rows::delete(connection, merchant_id, id)?;
+        tariffs.retire_plan(id);
+        Ok(())
+    });
+    done.await?.map_err(unknown_plan)?;
     Ok(HttpResponse::Ok().json(json!({ "id": id, "deleted": true })))
+}
+
+/// Puts a plan in force as it is stored, unless it was refused.
+fn publish(tariffs: &Tariffs, outcome: Result<PlanRow, PlanRefusal>) -> Result<PlanRow, PlanRefusal> {
+    let row = outcome?;
+    tariffs.put_plan(row.listed());
+    Ok(row)
 }
 
 /// A bundle without its plan, as plans and bundles show it.

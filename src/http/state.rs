@@ -19,6 +19,7 @@ use crate::engine::prices::Prices;
 use crate::engine::provider_keys::ProviderKeys;
 use crate::engine::sealing::SealingKey;
 use crate::engine::spend::SpendShards;
+use crate::engine::tariffs::Tariffs;
 use crate::storage::Database;
 
 use super::error::{ApiError, ErrorCode};
@@ -73,6 +74,7 @@ pub struct StateParts {
     pub provider_keys: Arc<ProviderKeys>,
     pub customers: Arc<Customers>,
     pub prices: Arc<Prices>,
+    pub tariffs: Arc<Tariffs>,
     pub sealing: SealingKey,
     pub spend: SpendShards,
     pub accounts: Accounts,
@@ -93,6 +95,7 @@ pub struct AppState {
     pub provider_keys: Arc<ProviderKeys>,
     pub customers: Arc<Customers>,
     pub prices: Arc<Prices>,
+    pub tariffs: Arc<Tariffs>,
     /// Seals what is stored of merchants' credentials.
     pub sealing: SealingKey,
     pub spend: SpendShards,
@@ -129,6 +132,7 @@ impl AppState {
             provider_keys: parts.provider_keys,
             customers: parts.customers,
             prices: parts.prices,
+            tariffs: parts.tariffs,
             sealing: parts.sealing,
             spend: parts.spend,
             accounts: parts.accounts,

@@ -89,6 +89,16 @@ pub fn list(
     Ok(Page::cut(rows?, page, |row| row.meter.id.bits()))
 }
 
+/// The meters that are not deleted, of one merchant or of all.
+pub fn load(connection: &mut PgConnection, merchant: Option<MerchantId>) -> Result<Vec<MeterRow>, StorageError> {
+    let mut query = meters::table.filter(meters::deleted_at.is_null()).into_boxed();
+    if let Some(merchant) = merchant {
+        query = query.filter(meters::merchant_id.eq(merchant.uuid()));
+    }
+    let rows = query.select(StoredMeter::as_select()).load(connection)?;
+    rows.into_iter().map(MeterRow::try_from).collect()
+}
+
 pub fn update(
     connection: &mut PgConnection,
     merchant: MerchantId,

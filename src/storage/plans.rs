@@ -1,6 +1,6 @@
 //! Plans: what customers subscribe to, with their bundles and the meters that may draw on their credit. A change is
-//! worked out and written under the plan's lock, whole or not at all. A deleted plan leaves every query here; its row,
-//! bundles and links stay for those who are on it.
+//! worked out and written under the plan's lock, whole or not at all. A deleted plan leaves every query here but that of
+//! the replica; its row, bundles and links stay for those who are on it.
 
 use std::collections::HashMap;
 
@@ -14,6 +14,7 @@ use crate::domain::ids::{CreditBundleId, MerchantId, MeterId, PlanId};
 use crate::domain::money::Money;
 use crate::domain::plan::{CreditBundle, Plan, PlanChange, PlanError};
 use crate::domain::terms::{Interval, Rollover, Terms};
+use crate::engine::tariffs::ListedPlan;
 
 const NOUN: &str = "plan";
 
@@ -25,6 +26,19 @@ pub struct PlanRow {
     /// Oldest first.
     pub meters: Vec<LinkedMeter>,
     pub created_at_ms: i64,
+    pub is_deleted: bool,
+}
+
+impl PlanRow {
+    /// As calls know it.
+    pub fn listed(&self) -> ListedPlan {
+        ListedPlan {
+            merchant_id: self.merchant_id,
+            plan: self.plan.clone(),
+            meter_ids: self.meters.iter().map(|meter| meter.id).collect(),
+            is_deleted: self.is_deleted,
+        }
+    }
 }
 
 /// A meter that may draw on a plan's credit.
@@ -78,6 +92,7 @@ pub fn create(
             created_at_ms: plan.id().created_ms(),
             plan,
             meters,
+            is_deleted: false,
         }))
     })
 }
@@ -106,6 +121,16 @@ pub fn list(
         .load(connection)?;
     let rows = assemble(connection, rows)?;
     Ok(Page::cut(rows, page, |row| row.plan.id().bits()))
+}
+
+/// All plans of one merchant or of all, the deleted ones too.
+pub fn load(connection: &mut PgConnection, merchant: Option<MerchantId>) -> Result<Vec<PlanRow>, StorageError> {
+    let mut query = plans::table.into_boxed();
+    if let Some(merchant) = merchant {
+        query = query.filter(plans::merchant_id.eq(merchant.uuid()));
+    }
+    let rows = query.select(StoredPlan::as_select()).load(connection)?;
+    assemble(connection, rows)
 }
 
 /// Changes what the edit names. Where it is refused nothing changes.
@@ -257,6 +282,7 @@ fn assemble(connection: &mut PgConnection, rows: Vec<StoredPlan>) -> Result<Vec<
         Ok(PlanRow {
             merchant_id: MerchantId::from_uuid(stored.merchant_id),
             created_at_ms: stored.created_at.timestamp_millis(),
+            is_deleted: stored.deleted_at.is_some(),
             plan: stored.into_plan(bundles.remove(&id).unwrap_or_default())?,
             meters: linked.remove(&id).unwrap_or_default(),
         })
@@ -289,6 +315,7 @@ struct StoredPlan {
     bundle_rollover_type: String,
     default_bundle_id: Option<Uuid>,
     created_at: chrono::DateTime<chrono::Utc>,
+    deleted_at: Option<chrono::DateTime<chrono::Utc>>,
 }
 
 impl StoredPlan {
@@ -305,6 +332,7 @@ impl StoredPlan {
             bundle_rollover_type: terms.bundle_rollover.name().to_owned(),
             default_bundle_id: plan.default_bundle_id.map(CreditBundleId::uuid),
             created_at: column::instant(plan.id().created_ms()),
+            deleted_at: None,
         }
     }
 

@@ -9,6 +9,8 @@ use std::sync::atomic::AtomicI64;
 use diesel::pg::PgRowByRowLoadingMode;
 use diesel::prelude::*;
 
+use super::meters::{self, MeterRow};
+use super::plans::{self, PlanRow};
 use super::provider_keys::{self, ProviderKeyRow};
 use super::schema::{billing_batches, journal_lanes, spend_key_counters, spend_keys};
 use super::spend_keys::{PreviousSecret, SpendKeyRow, StoredCounterRow, StoredSpendKey};
@@ -22,6 +24,7 @@ use crate::domain::spend::StoredCounters;
 use crate::engine::customers::Customers;
 use crate::engine::keyring::{Credential, Merchant, SecretKey, WalletKey};
 use crate::engine::ports::LaneMark;
+use crate::engine::tariffs::Tariffs;
 
 /// What the database knew.
 #[derive(Debug)]
@@ -35,6 +38,9 @@ pub struct Replica {
     pub customers: Arc<Customers>,
     pub wallets: Vec<(WalletId, Account)>,
     pub customer_accounts: HashMap<CustomerId, CustomerAccount>,
+    pub meters: Vec<MeterRow>,
+    /// The deleted ones too.
+    pub plans: Vec<PlanRow>,
     /// How far each lane of the journal had been written.
     pub marks: Vec<LaneMark>,
     /// The latest instant of any written record, in unix milliseconds; zero in a new database.
@@ -61,6 +67,20 @@ impl LoadedSpendKey {
     }
 }
 
+impl Replica {
+    /// All meters and plans, as calls know them.
+    pub fn tariffs(&self) -> Tariffs {
+        let tariffs = Tariffs::default();
+        for row in &self.meters {
+            tariffs.put_meter(row.merchant_id, row.meter.clone());
+        }
+        for row in &self.plans {
+            tariffs.put_plan(row.listed());
+        }
+        tariffs
+    }
+}
+
 /// Reads it all in one snapshot.
 pub fn load(connection: &mut PgConnection) -> Result<Replica, StorageError> {
     connection
@@ -81,6 +101,8 @@ pub fn load(connection: &mut PgConnection) -> Result<Replica, StorageError> {
                 customers: Arc::new(customers::load_all(connection)?),
                 wallets: wallets::load_all(connection)?,
                 customer_accounts: customer_credit::load_all(connection)?,
+                meters: meters::load(connection, None)?,
+                plans: plans::load(connection, None)?,
                 marks: load_marks(connection)?,
                 latest_instant_ms: latest.unwrap_or_default(),
                 merchants,
