@@ -86,7 +86,13 @@ impl Crew {
         let wallets = std::mem::take(&mut self.wallets.lock().unwrap_or_else(PoisonError::into_inner)[place]);
         let accounts = AccountShard::new(lane.clone(), wallets).start();
         let customers = std::mem::take(&mut self.customers.lock().unwrap_or_else(PoisonError::into_inner)[place]);
-        let customers = CustomerShard::new(lane.clone(), parts.shared.clock.clone(), customers).start();
+        let customers = CustomerShard::new(
+            lane.clone(),
+            parts.shared.clock.clone(),
+            parts.shared.tariffs.clone(),
+            customers,
+        )
+        .start();
         let enrolled = [
             parts.shared.spend.enrol(place, keys),
             parts.shared.accounts.enrol(place, accounts),

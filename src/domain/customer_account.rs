@@ -34,6 +34,24 @@ pub struct Tally {
     pub quantity: u64,
 }
 
+impl Tally {
+    /// What a usage is charged after it, all of it by the credit of the cycle. What is too large to be an amount is
+    /// charged what was held for it.
+    pub fn charge(self, meter: &Meter, used: Metered, hold: Money) -> Charge {
+        let (amount, parts) = match meter.charge(self.quantity, used) {
+            Ok(charge) => (charge.amount, charge.parts.iter().map(part).collect()),
+            Err(ChargeOverflow) => (hold, Vec::new()),
+        };
+        Charge {
+            amount,
+            from_cycle: amount,
+            quantity: used.quantity,
+            period_start_s: self.period_start_s,
+            parts: gathered(parts),
+        }
+    }
+}
+
 impl CustomerAccount {
     /// A customer who has nothing.
     pub fn new(merchant_id: MerchantId) -> Self {
@@ -73,15 +91,19 @@ impl CustomerAccount {
     }
 
     /// What was used of the meter in the period that runs.
-    pub fn quantity(&self, meter_id: MeterId, now_s: i64) -> u64 {
+    pub fn tally(&self, meter_id: MeterId, now_s: i64) -> Tally {
+        let none = Tally {
+            period_start_s: self.period_start_s(now_s),
+            quantity: 0,
+        };
         let tally = self.tallies.get(&meter_id);
-        let current = tally.filter(|tally| tally.period_start_s == self.period_start_s(now_s));
-        current.map_or(0, |tally| tally.quantity)
+        let current = tally.filter(|tally| tally.period_start_s == none.period_start_s);
+        current.copied().unwrap_or(none)
     }
 
     /// What a usage within the bound is charged at most, whatever other calls end before it.
     pub fn bound(&self, meter: &Meter, bound: Metered, now_s: i64) -> Result<Money, ChargeOverflow> {
-        meter.upper_bound(self.quantity(meter.id, now_s), bound)
+        meter.upper_bound(self.tally(meter.id, now_s).quantity, bound)
     }
 
     /// Sets credit aside, or says why not.
@@ -91,19 +113,8 @@ impl CustomerAccount {
 
     /// Ends a hold and charges the usage. What is too large to be an amount is charged the hold.
     pub fn settle(&mut self, hold: Money, meter: &Meter, used: Metered, now_s: i64) -> Charge {
-        let from = self.quantity(meter.id, now_s);
-        let (amount, parts) = match meter.charge(from, used) {
-            Ok(charge) => (charge.amount, charge.parts.iter().map(part).collect()),
-            Err(ChargeOverflow) => (hold, Vec::new()),
-        };
-        let draw = self.credit.settle(hold, amount);
-        let charge = Charge {
-            amount,
-            from_cycle: draw.cycle,
-            quantity: used.quantity,
-            period_start_s: self.period_start_s(now_s),
-            parts: gathered(parts),
-        };
+        let mut charge = self.tally(meter.id, now_s).charge(meter, used, hold);
+        charge.from_cycle = self.credit.settle(hold, charge.amount).cycle;
         self.count(meter.id, &charge);
         charge
     }

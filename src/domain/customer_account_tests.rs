@@ -68,7 +68,7 @@ fn five_million_tokens_on_the_ladder_cost_seventeen_however_they_come() {
         }
         assert_eq!(sum, dollars("17.00"), "{pieces} pieces");
         assert_eq!(account.credit.credit.cycle, dollars("83.00"));
-        assert_eq!(account.quantity(ladder.id, NOW_S), 5_000_000);
+        assert_eq!(account.tally(ladder.id, NOW_S).quantity, 5_000_000);
     }
 }
 
@@ -93,7 +93,7 @@ fn what_was_used_counts_until_the_cycle_ends_and_without_one_until_the_month_end
         .unwrap()
         .catch_up(account.credit.credit, later_s);
     account.apply(&turn);
-    assert_eq!(account.quantity(meter.id, later_s), 0);
+    assert_eq!(account.tally(meter.id, later_s).quantity, 0);
     assert_eq!(
         account.settle(Money::ZERO, &meter, used(1_000_000), later_s).amount,
         dollars("5.00")
@@ -106,8 +106,8 @@ fn what_was_used_counts_until_the_cycle_ends_and_without_one_until_the_month_end
     let mut nobody = CustomerAccount::new(account.merchant_id);
     nobody.settle(Money::ZERO, &meter, used(1), NOW_S);
     assert_eq!(nobody.period_start_s(NOW_S), 1_788_220_800); // 2026-09-01
-    assert_eq!(nobody.quantity(meter.id, NOW_S), 1);
-    assert_eq!(nobody.quantity(meter.id, NOW_S + 31 * 86_400), 0);
+    assert_eq!(nobody.tally(meter.id, NOW_S).quantity, 1);
+    assert_eq!(nobody.tally(meter.id, NOW_S + 31 * 86_400).quantity, 0);
 }
 
 #[test]

@@ -110,6 +110,13 @@ pub struct Metered {
     pub forecast: Option<ChargeForecast>,
 }
 
+impl Metered {
+    /// Whether the merchant reported it, so that no call was made.
+    pub fn is_report(&self) -> bool {
+        !self.caller_id.is_empty()
+    }
+}
+
 /// Enough to charge a customer for a call that a crash left open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChargeForecast {

@@ -6,8 +6,8 @@
 pub const COUNT_MAX: u64 = 1 << 40;
 
 /// The usage of one call. Parts stand inside their wholes: reasoning, output audio and output images inside
-/// `output_tokens`, input audio and input images inside `input_tokens`, cached audio inside `cache_read_tokens`; the
-/// three cache counts stand beside `input_tokens`. What is no token (images, characters, sound, pages, queries) is
+/// `output_tokens`, input audio and input images inside `input_tokens`, cached audio inside `cache_read_tokens`, output
+/// characters inside `characters`; the three cache counts stand beside `input_tokens`. What is no token (images, characters, sound, pages, queries) is
 /// counted only where it is what the provider bills.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -47,10 +47,17 @@ pub struct Usage {
     pub pages: u64,
     /// Searches or rankings that are billed one by one, beside web searches (count).
     pub queries: u64,
+    /// The part of the characters that came out.
+    pub output_characters: u64,
 }
 
+/// How many counts nearly every call has, and how many it has none of.
+pub const USUAL_COUNT: usize = 9;
+pub const RARE_COUNT: usize = 10;
+pub const COUNTS: usize = USUAL_COUNT + RARE_COUNT;
+
 /// The counts of [`Usage::rare`] by name, in its order.
-pub const RARE_NAMES: [&str; 9] = [
+pub const RARE_NAMES: [&str; RARE_COUNT] = [
     "image_input_tokens",
     "image_output_tokens",
     "audio_cache_read_tokens",
@@ -60,11 +67,12 @@ pub const RARE_NAMES: [&str; 9] = [
     "output_audio_ms",
     "pages",
     "queries",
+    "output_characters",
 ];
 
 impl Usage {
     /// The counts that nearly every call has, in the order of the fields, for records of fixed form.
-    pub const fn usual(self) -> [u64; 9] {
+    pub const fn usual(self) -> [u64; USUAL_COUNT] {
         [
             self.input_tokens,
             self.cache_read_tokens,
@@ -79,7 +87,7 @@ impl Usage {
     }
 
     /// The counts that nearly every call has none of, in the order of [`RARE_NAMES`]; records leave out their zeros.
-    pub const fn rare(self) -> [u64; 9] {
+    pub const fn rare(self) -> [u64; RARE_COUNT] {
         [
             self.image_input_tokens,
             self.image_output_tokens,
@@ -90,19 +98,20 @@ impl Usage {
             self.output_audio_ms,
             self.pages,
             self.queries,
+            self.output_characters,
         ]
     }
 
     /// All counts: the usual ones, then the rare ones.
-    pub fn to_array(self) -> [u64; 18] {
-        let mut counts = [0; 18];
-        counts[..9].copy_from_slice(&self.usual());
-        counts[9..].copy_from_slice(&self.rare());
+    pub fn to_array(self) -> [u64; COUNTS] {
+        let mut counts = [0; COUNTS];
+        counts[..USUAL_COUNT].copy_from_slice(&self.usual());
+        counts[USUAL_COUNT..].copy_from_slice(&self.rare());
         counts
     }
 
     /// The inverse of [`Usage::to_array`].
-    pub const fn from_array(counts: [u64; 18]) -> Self {
+    pub const fn from_array(counts: [u64; COUNTS]) -> Self {
         Self {
             input_tokens: counts[0],
             cache_read_tokens: counts[1],
@@ -122,6 +131,7 @@ impl Usage {
             output_audio_ms: counts[15],
             pages: counts[16],
             queries: counts[17],
+            output_characters: counts[18],
         }
     }
 
@@ -134,6 +144,8 @@ impl Usage {
             image_output_tokens: 0,
             images: 0,
             output_audio_ms: 0,
+            characters: self.characters.saturating_sub(self.output_characters),
+            output_characters: 0,
             ..self
         }
     }
@@ -185,7 +197,7 @@ mod tests {
 
     #[test]
     fn every_count_has_a_place_of_its_own_in_the_array() {
-        let counts: [u64; 18] = std::array::from_fn(|place| place as u64 + 1);
+        let counts: [u64; super::COUNTS] = std::array::from_fn(|place| place as u64 + 1);
         assert_eq!(Usage::from_array(counts).to_array(), counts);
     }
 

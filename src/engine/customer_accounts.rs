@@ -7,8 +7,8 @@ use actix::Addr;
 use dashmap::DashSet;
 use tokio::sync::oneshot;
 
-use crate::domain::customer_account::CustomerAccount;
-use crate::domain::ids::{CustomerId, MerchantId};
+use crate::domain::customer_account::{CustomerAccount, Tally};
+use crate::domain::ids::{CustomerId, MerchantId, MeterId};
 use crate::domain::meter::{Meter, Metered};
 use crate::domain::money::Money;
 use crate::domain::request::{Charge, OpenRequest, Settlement};
@@ -16,9 +16,24 @@ use crate::domain::room::Claim;
 use crate::domain::subscription::{Refusal, Turn};
 
 use super::accounts::AccountRefusal;
-use super::customer_actor::{Book, Change, CustomerShard, Extend, Read, Report, Reserve, Settle, Transition};
+use super::customer_actor::{Book, Change, CustomerShard, Entitle, Extend, Read, Report, Reserve, Settle, Transition};
 use super::journal::{JournalFull, Written};
 use super::spend::Stopped;
+
+/// Why a customer does not have a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CreditRefusal {
+    /// He has no active subscription, or none to a plan with this meter.
+    NotOnPlan,
+    /// His credit does not cover it.
+    Account(AccountRefusal),
+}
+
+impl From<AccountRefusal> for CreditRefusal {
+    fn from(refusal: AccountRefusal) -> Self {
+        Self::Account(refusal)
+    }
+}
 
 /// Why a change was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +44,8 @@ pub enum ChangeError {
     NoSubscription,
     #[error("the customer has a subscription already")]
     HasSubscription,
+    #[error("the meter is not on the customer's plan")]
+    NotOnPlan,
     #[error("the journal is full")]
     JournalFull,
     #[error("the customers' shards have stopped")]
@@ -53,8 +70,8 @@ pub struct Whose {
 pub struct CreditHold {
     pub(super) whose: Whose,
     pub(super) amount: Money,
-    /// When the period began in which the call was admitted, in unix seconds.
-    pub(super) period_start_s: i64,
+    /// What the customer had used of the meter when the call was admitted.
+    pub(super) tally: Tally,
     pub(super) shard: Addr<CustomerShard>,
     pub(super) ended: bool,
 }
@@ -64,8 +81,9 @@ impl CreditHold {
         self.amount
     }
 
-    pub fn period_start_s(&self) -> i64 {
-        self.period_start_s
+    /// What the customer had used of the meter when the call was admitted.
+    pub fn tally(&self) -> Tally {
+        self.tally
     }
 
     /// Asks for more. The caller must not be cancelled while it waits.
@@ -159,8 +177,15 @@ impl CustomerAccounts {
         self.shards.iter().all(|place| place.get().is_some())
     }
 
-    /// Sets credit aside for a call.
-    pub async fn reserve(&self, whose: Whose, ask: CreditAsk) -> Result<CreditHold, AccountRefusal> {
+    /// Whether the customer's plan has the meter.
+    pub async fn entitle(&self, whose: Whose, meter_id: MeterId) -> Result<(), CreditRefusal> {
+        let shard = self.shard(whose).map_err(|_| AccountRefusal::Stopped)?;
+        let entitled = shard.send(Entitle { whose, meter_id }).await;
+        entitled.map_err(|_| AccountRefusal::Stopped)?
+    }
+
+    /// Sets credit aside for a call on a meter of the customer's plan.
+    pub async fn reserve(&self, whose: Whose, ask: CreditAsk) -> Result<CreditHold, CreditRefusal> {
         let (reply, answer) = oneshot::channel();
         let shard = self.shard(whose).map_err(|_| AccountRefusal::Stopped)?;
         shard

@@ -2,17 +2,17 @@
 //! that have come. Every change is in the journal before it counts here. A crash loses holds, whose calls the journal
 //! settles, and cycles that nobody has looked at since, which begin at the next start; a stop flushes nothing.
 
+mod message;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult};
-use tokio::sync::oneshot;
+use actix::{Actor, AsyncContext, Context, Handler, MessageResult};
 
 use crate::domain::credit::{Bucket, Entry, EntryKind};
-use crate::domain::customer_account::CustomerAccount;
+use crate::domain::customer_account::{CustomerAccount, Tally};
 use crate::domain::ids::{CustomerId, MeterId, MovementId};
-use crate::domain::meter::{Meter, Metered};
 use crate::domain::money::Money;
 use crate::domain::request::{AccountRef, Charge, MovementKind, Turn as TurnRecord, TurnEntry};
 use crate::domain::room::{Claim, Fit};
@@ -20,10 +20,12 @@ use crate::domain::subscription::Turn;
 
 use super::accounts::AccountRefusal;
 use super::clock::Clock;
-use super::customer_accounts::{ChangeError, CreditAsk, CreditHold, Reported, Whose};
+use super::customer_accounts::{ChangeError, CreditAsk, CreditHold, CreditRefusal, Reported, Whose};
 use super::journal::{Lane, Written};
 use super::random;
+use super::tariffs::Tariffs;
 use super::unwinding::EndsOnPanic;
+pub use message::{Book, Change, Entitle, Extend, Read, Report, Reserve, Settle, Transition};
 
 /// How many admissions may queue up before more are refused.
 const MAILBOX: usize = 4096;
@@ -32,70 +34,6 @@ const RENEWAL_INTERVAL: Duration = Duration::from_secs(1);
 /// Accounts whose cycles begin in one go, so that calls are never kept waiting for long.
 const RENEWALS_AT_ONCE: usize = 256;
 
-/// What is done to a subscription, given the account and the instant in unix seconds.
-pub type Transition = Box<dyn FnOnce(&CustomerAccount, i64) -> Result<Turn, ChangeError> + Send>;
-
-/// Asks for a hold.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Reserve {
-    pub whose: Whose,
-    pub ask: CreditAsk,
-    pub reply: oneshot::Sender<Result<CreditHold, AccountRefusal>>,
-}
-
-/// Asks for more room for a running call.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Extend {
-    pub whose: Whose,
-    pub claim: Claim,
-    pub reply: oneshot::Sender<Result<Money, AccountRefusal>>,
-}
-
-/// Ends a hold and charges what was used.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Settle {
-    pub whose: Whose,
-    pub hold: Money,
-    pub meter: Arc<Meter>,
-    pub used: Metered,
-    pub reply: oneshot::Sender<Charge>,
-}
-
-/// Ends a hold with a charge that was decided elsewhere, or without one.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Book {
-    pub whose: Whose,
-    pub hold: Money,
-    pub charge: Option<(MeterId, Charge)>,
-}
-
-/// The account as it is.
-#[derive(Message)]
-#[rtype(result = "CustomerAccount")]
-pub struct Read {
-    pub whose: Whose,
-}
-
-/// A change of the subscription.
-#[derive(Message)]
-#[rtype(result = "Result<(CustomerAccount, Written), ChangeError>")]
-pub struct Change {
-    pub whose: Whose,
-    pub transition: Transition,
-}
-
-/// A request that was served elsewhere.
-#[derive(Message)]
-#[rtype(result = "Result<(Charge, Written), ChangeError>")]
-pub struct Report {
-    pub whose: Whose,
-    pub report: Reported,
-}
-
 /// The actor.
 pub struct CustomerShard {
     accounts: HashMap<CustomerId, CustomerAccount>,
@@ -103,11 +41,12 @@ pub struct CustomerShard {
     wakes: BTreeSet<(i64, CustomerId)>,
     lane: Lane,
     clock: Clock,
+    tariffs: Arc<Tariffs>,
 }
 
 impl CustomerShard {
     /// `lane` is that of the worker that this actor lives on.
-    pub fn new(lane: Lane, clock: Clock, accounts: Vec<(CustomerId, CustomerAccount)>) -> Self {
+    pub fn new(lane: Lane, clock: Clock, tariffs: Arc<Tariffs>, accounts: Vec<(CustomerId, CustomerAccount)>) -> Self {
         let wakes = accounts
             .iter()
             .filter_map(|(id, account)| Some((wakes_at_s(account)?, *id)));
@@ -116,6 +55,7 @@ impl CustomerShard {
             accounts: accounts.into_iter().collect(),
             lane,
             clock,
+            tariffs,
         }
     }
 
@@ -193,8 +133,20 @@ impl CustomerShard {
         }
     }
 
-    fn reserve(&mut self, whose: Whose, ask: &CreditAsk) -> Result<(Money, i64), AccountRefusal> {
+    /// Whether the plan that the customer is on has the meter.
+    fn is_entitled(&mut self, whose: Whose, meter_id: MeterId) -> bool {
         let _guard = EndsOnPanic;
+        let plan_id = self.current(whose).active_subscription();
+        let plan_id = plan_id.map(|subscription| subscription.terms.plan_id);
+        let plan = plan_id.and_then(|plan_id| self.tariffs.plan(plan_id));
+        plan.is_some_and(|plan| plan.has_meter(meter_id))
+    }
+
+    fn reserve(&mut self, whose: Whose, ask: &CreditAsk) -> Result<(Money, Tally), CreditRefusal> {
+        let _guard = EndsOnPanic;
+        if !self.is_entitled(whose, ask.meter.id) {
+            return Err(CreditRefusal::NotOnPlan);
+        }
         let now_s = self.clock.now().wall_s();
         let account = self.current(whose);
         let bound = |metered| account.bound(&ask.meter, metered, now_s);
@@ -203,17 +155,20 @@ impl CustomerShard {
             held: account.credit.held,
         };
         let (Ok(wanted), Ok(minimum)) = (bound(ask.bound), bound(ask.least)) else {
-            return Err(refusal(account));
+            return Err(refusal(account).into());
         };
-        // A meter that charges nothing needs no credit; any other does, though a call may turn out to be free.
-        let claim = Claim { minimum, wanted };
-        match account.reserve(claim) {
-            Fit::Granted(amount) => Ok((amount, account.period_start_s(now_s))),
-            Fit::Busy => Err(AccountRefusal::Busy {
+        let tally = account.tally(ask.meter.id, now_s);
+        if wanted == Money::ZERO {
+            // What the meter does not charge needs no credit.
+            return Ok((Money::ZERO, tally));
+        }
+        match account.reserve(Claim { minimum, wanted }) {
+            Fit::Granted(amount) => Ok((amount, tally)),
+            Fit::Busy => Err(CreditRefusal::Account(AccountRefusal::Busy {
                 balance: account.credit.credit.total(),
                 held: account.credit.held,
-            }),
-            Fit::Never => Err(refusal(account)),
+            })),
+            Fit::Never => Err(refusal(account).into()),
         }
     }
 
@@ -254,14 +209,17 @@ impl CustomerShard {
 
     fn report(&mut self, whose: Whose, report: Reported) -> Result<(Charge, Written), ChangeError> {
         let _guard = EndsOnPanic;
-        let now_s = self.clock.now().wall_s();
-        let lane = self.lane.clone();
         let Reported {
             open,
             mut settlement,
             meter,
             used,
         } = report;
+        if !self.is_entitled(whose, meter.id) {
+            return Err(ChangeError::NotOnPlan);
+        }
+        let now_s = self.clock.now().wall_s();
+        let lane = self.lane.clone();
         lane.write_open(&open)?;
         let charge = self.current(whose).settle(Money::ZERO, &meter, used, now_s);
         settlement.charge = Some(charge.clone());
@@ -307,15 +265,24 @@ impl Handler<Reserve> for CustomerShard {
     fn handle(&mut self, message: Reserve, context: &mut Self::Context) {
         let shard = context.address();
         let fit = self.reserve(message.whose, &message.ask);
-        let held = fit.map(|(amount, period_start_s)| CreditHold {
+        let held = fit.map(|(amount, tally)| CreditHold {
             whose: message.whose,
             amount,
-            period_start_s,
+            tally,
             shard,
             ended: false,
         });
         // A hold that nobody takes releases itself when it is dropped.
         drop(message.reply.send(held));
+    }
+}
+
+impl Handler<Entitle> for CustomerShard {
+    type Result = Result<(), CreditRefusal>;
+
+    fn handle(&mut self, message: Entitle, _: &mut Self::Context) -> Self::Result {
+        let entitled = self.is_entitled(message.whose, message.meter_id);
+        entitled.then_some(()).ok_or(CreditRefusal::NotOnPlan)
     }
 }
 

@@ -15,8 +15,10 @@ use crate::domain::rate::RateStatus;
 use crate::domain::secret::Secret;
 use crate::domain::spend::Denial;
 use crate::engine::accounts::AccountRefusal;
+use crate::engine::customer_accounts::CreditRefusal;
 use crate::engine::keyring::Merchant;
 
+use super::billing::Billing;
 use super::dialect::{BodyError, Speech};
 use super::provider::{EndpointKind, ResolveError};
 use super::pump::Reply;
@@ -33,6 +35,8 @@ pub struct Caller {
     pub spend_key: Option<Arc<KeySettings>>,
     /// The caller's own credential at the provider.
     pub provider_key: Option<Secret<String>>,
+    /// The meter that the call is counted on, and its customer.
+    pub billing: Option<Arc<Billing>>,
 }
 
 /// Where a call goes.
@@ -137,6 +141,8 @@ pub enum Refusal {
         rate: Option<RateStatus>,
     },
     Account(AccountRefusal),
+    /// The customer's credit, or his plan, does not allow the call.
+    Credit(CreditRefusal),
     /// The model has no price, and somebody must be covered.
     PriceUnknown(String),
     /// This field makes the cost unknowable, and somebody must be covered.

@@ -110,6 +110,7 @@ fn is_providers(refusal: &Refusal) -> bool {
         | Refusal::Resolve(_)
         | Refusal::Denied { .. }
         | Refusal::Account(_)
+        | Refusal::Credit(_)
         | Refusal::PriceUnknown(_)
         | Refusal::CostUnbounded(_)
         | Refusal::ProviderKeyInvalid

@@ -3,6 +3,7 @@
 //! each until one answers. It imports neither storage nor http; it fails closed: whatever cannot be held or recorded is
 //! not sent.
 
+mod billing;
 pub mod breaker;
 mod calibration;
 mod call;
@@ -47,6 +48,8 @@ use crate::domain::spend::{Admission, Attempt, Call, Now};
 use crate::engine::accounts::AccountHold;
 use crate::engine::spend::{Granted, ReserveError};
 
+use billing::Metering;
+pub use billing::{Billing, MeterPayer, quantity as metered_quantity};
 use breaker::Pass;
 pub use call::{Addressed, Caller, Fallback, Incoming, Refusal, Refused, Route, Served, Streams, TargetAnswer};
 pub use conduit::ClientSide;
@@ -61,7 +64,7 @@ pub use prepare::{BodyKind, body_kind};
 use prepare::{Prepared, prepare};
 use provider::Target;
 pub use pump::{Reply, ReplyBody};
-use quote::{Quote, Terms, needs_bound, quote};
+use quote::{Payers, Quote, Terms, quote};
 pub use spool::SpoolError;
 pub use upload::{ClientBody, Form, Upload};
 pub use upstream::UpstreamFailure;
@@ -98,10 +101,7 @@ async fn attempt(
     incoming.caller.provider_key = prepared.target.key.take();
     continued::check(worker, incoming, prepared.shape.as_ref()).await?;
     let pass = admit(worker, &prepared.target)?;
-    if needs_bound(
-        incoming.caller.spend_key.as_deref(),
-        wallet_must_cover(worker, &incoming.caller),
-    ) {
+    if payers(worker, &incoming.caller).need_a_bound() {
         prepared.trim()?;
     }
     let quote = terms(worker, incoming, &prepared)?;
@@ -114,17 +114,20 @@ async fn attempt(
         return Ok(count::answer(incoming, &prepared, tokens));
     }
     let account_hold = cover(worker, &incoming.caller, granted.as_ref(), quote.claim).await?;
+    let metering = Metering::reserve(worker, &incoming.caller, quote.meter_claim).await?;
     let payer = payer(incoming, &prepared.target)?;
     let admitted = Admitted {
         prepared: &prepared,
         quote: &quote,
         granted: granted.as_ref(),
+        metering: metering.as_ref(),
         attempt_of: course.first(),
     };
     let mut call = open(worker, incoming, admitted)?;
     if prepared.target.dialect == Dialect::Responses && incoming.caller.provider_key.is_none() {
         call.answers = Some((worker.answers().clone(), incoming.caller.merchant.id));
     }
+    call.metering = metering.map(Box::new);
     course.opened(incoming.id);
     let launch = Launch {
         call,
@@ -155,14 +158,22 @@ fn wallet_must_cover(worker: &Worker, caller: &Caller) -> bool {
     caller.provider_key.is_none() && worker.accounts().must_cover(caller.wallet_id)
 }
 
+fn payers<'a>(worker: &Worker, caller: &'a Caller) -> Payers<'a> {
+    Payers {
+        settings: caller.spend_key.as_deref(),
+        wallet_must_cover: wallet_must_cover(worker, caller),
+        meter: caller.billing.as_deref().and_then(Billing::charges),
+    }
+}
+
 fn terms(worker: &Worker, incoming: &Incoming<'_>, prepared: &Prepared) -> Result<Quote, Refusal> {
     let target = &prepared.target;
+    let payers = payers(worker, &incoming.caller);
     let Some(shape) = &prepared.shape else {
-        return Ok(Quote::free(prepared.body.clone()));
+        return Ok(Quote::free(prepared.body.clone(), payers.meter));
     };
     let terms = Terms {
-        settings: incoming.caller.spend_key.as_deref(),
-        wallet_must_cover: wallet_must_cover(worker, &incoming.caller),
+        payers,
         price: target.price.clone().or_else(|| worker.default_price()),
         media: prepared.media.as_ref(),
         endpoint: target.endpoint,
@@ -249,6 +260,7 @@ struct Admitted<'a> {
     prepared: &'a Prepared,
     quote: &'a Quote,
     granted: Option<&'a Granted>,
+    metering: Option<&'a Metering>,
     attempt_of: Option<RequestId>,
 }
 
@@ -259,6 +271,7 @@ fn open(worker: &Worker, incoming: &Incoming<'_>, admitted: Admitted<'_>) -> Res
         prepared,
         quote,
         granted,
+        metering,
         attempt_of,
     } = admitted;
     let (target, shape) = (&prepared.target, prepared.shape.as_ref());
@@ -286,7 +299,7 @@ fn open(worker: &Worker, incoming: &Incoming<'_>, admitted: Admitted<'_>) -> Res
             model: shape.map(|shape| shape.model.clone()),
             endpoint: format!("{} {}", incoming.method, public_url(worker, incoming, target)),
             metadata: incoming.metadata.clone(),
-            metered: None,
+            metered: billing::record(caller, metering, &quote.pricing),
         })
         .map_err(|_| Refusal::Backlog)?;
     Ok(worker.open_call(incoming.id, caller, quote.pricing.clone()))
@@ -326,7 +339,7 @@ fn payer(incoming: &Incoming<'_>, target: &Target) -> Result<Payer, Refusal> {
 }
 
 /// The cycles of a call without a spend key, in UTC.
-fn admission_at(now: Now) -> Admission {
+pub fn admission_at(now: Now) -> Admission {
     use crate::domain::cycle::{Cycle, Window};
     let start = |cycle| Window::containing(cycle, now.wall_s(), chrono_tz::Tz::UTC).start;
     Admission {

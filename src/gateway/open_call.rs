@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::domain::ids::{MerchantId, RequestId, WalletId};
 use crate::domain::money::Money;
 use crate::domain::price::{ModelPrice, ServiceTier};
-use crate::domain::request::{Outcome, Settlement, UsageSource};
+use crate::domain::request::{Charge, Outcome, Settlement, UsageSource};
 use crate::domain::room::Claim;
 use crate::domain::usage::Usage;
 use crate::engine::accounts::{AccountHold, Accounts};
@@ -17,6 +17,7 @@ use crate::engine::journal::{Lane, Written};
 use crate::engine::metrics::Metrics;
 use crate::engine::spend::HoldGuard;
 
+use super::billing::Metering;
 use super::calibration::Calibration;
 
 /// How a call is priced, fixed when it is admitted.
@@ -126,6 +127,8 @@ pub struct OpenCall {
     pub(super) metrics: Arc<Metrics>,
     pub(super) hold: Option<HoldGuard>,
     pub(super) account_hold: Option<AccountHold>,
+    /// The customer who is charged, and what is held of his credit.
+    pub(super) metering: Option<Box<Metering>>,
     /// Whether the caller's own credential pays the provider: then the wallet does not.
     pub(super) wallet_pays: bool,
     /// Output tokens counted so far, for the estimate of a call that is dropped.
@@ -170,14 +173,30 @@ impl OpenCall {
         true
     }
 
+    /// Enlarges the hold of the customer's credit until this usage is covered; whether it is.
+    pub async fn cover_charge(&mut self, usage: &Usage, cost: Money) -> bool {
+        match &mut self.metering {
+            Some(metering) => metering.cover(metering.used_so_far(usage, cost)).await,
+            None => true,
+        }
+    }
+
     /// Records how far a stream has come.
     pub fn record_progress(&self) {
         self.lane.write_progress(self.id, self.served_tokens);
     }
 
-    /// Ends the call: the record first, then the holds.
-    pub fn settle(mut self, ending: Ending) -> (Written, Costs) {
-        self.end(ending)
+    /// Ends the call: the customer's charge first, then the record, then the holds. It must not be cancelled.
+    pub async fn settle(mut self, ending: Ending) -> (Written, Costs) {
+        let costs = self.costs(&ending);
+        let charge = match self.metering.take() {
+            Some(metering) => {
+                let used = metering.used(&ending, costs.total);
+                metering.settle(used).await
+            }
+            None => None,
+        };
+        (self.end(ending, costs, charge), costs)
     }
 
     fn count(&self, ending: &Ending) {
@@ -193,17 +212,23 @@ impl OpenCall {
         }
     }
 
-    fn end(&mut self, ending: Ending) -> (Written, Costs) {
+    fn costs(&self, ending: &Ending) -> Costs {
+        let costs = self.pricing.cost(&ending.usage, ending.service_tier);
+        match ending.usage_source {
+            UsageSource::Estimated | UsageSource::Partial => {
+                costs.at_most(self.held().filter(|held| *held > Money::ZERO))
+            }
+            UsageSource::Provider | UsageSource::CrashEstimate | UsageSource::None | UsageSource::Reported => costs,
+        }
+    }
+
+    fn end(&mut self, ending: Ending, costs: Costs, charge: Option<Charge>) -> Written {
         self.settled = true;
         self.count(&ending);
         if let Some((answers, merchant)) = self.answers.take()
             && !ending.response_id.is_empty()
         {
             answers.note(merchant, &ending.response_id);
-        }
-        let mut costs = self.pricing.cost(&ending.usage, ending.service_tier);
-        if matches!(ending.usage_source, UsageSource::Estimated | UsageSource::Partial) {
-            costs = costs.at_most(self.held().filter(|held| *held > Money::ZERO));
         }
         let written = self.lane.write_settle(&Settlement {
             id: self.id,
@@ -216,7 +241,7 @@ impl OpenCall {
             output_cost: costs.output,
             finished_at_ms: self.clock.wall_ms(),
             response_id: ending.response_id,
-            charge: None,
+            charge,
         });
         if let Some(hold) = self.hold.take() {
             hold.settle(costs.total);
@@ -226,7 +251,7 @@ impl OpenCall {
             None if self.wallet_pays => self.accounts.charge(self.wallet_id, costs.total),
             None => {}
         }
-        (written, costs)
+        written
     }
 }
 
@@ -248,14 +273,17 @@ impl Drop for OpenCall {
     fn drop(&mut self) {
         if !self.settled {
             let usage = self.pricing.estimate(self.served_tokens);
-            self.end(Ending {
-                outcome: Outcome::Error,
-                http_status: 500,
+            let ending = Ending {
                 usage,
                 usage_source: UsageSource::Estimated,
-                service_tier: None,
-                response_id: String::new(),
+                ..Ending::nothing(500)
+            };
+            let costs = self.costs(&ending);
+            let charge = self.metering.take().and_then(|metering| {
+                let used = metering.used(&ending, costs.total);
+                metering.book(used)
             });
+            self.end(ending, costs, charge);
         }
     }
 }

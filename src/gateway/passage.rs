@@ -81,10 +81,11 @@ pub fn is_bodiless(answer: &RawAnswer) -> bool {
 /// Settles a call of which nothing is read and whose answer has no body.
 pub async fn without_body(errand: Box<Errand>, answer: RawAnswer) -> Reply {
     let (status, headers) = (answer.status(), passing_headers(&errand, &answer));
-    let (written, _) = errand.call.settle(Ending {
+    let ending = Ending {
         outcome: outcome(status),
         ..Ending::nothing(status.as_u16())
-    });
+    };
+    let (written, _) = errand.call.settle(ending).await;
     if written.durable().await.is_err() {
         tracing::error!("the journal was closed under a running call");
     }
@@ -231,7 +232,7 @@ impl Passage {
         let Self {
             worker, errand, client, ..
         } = self;
-        let (written, costs) = errand.call.settle(ending);
+        let (written, costs) = errand.call.settle(ending).await;
         worker.note_underestimate(held, costs.total);
         if written.durable().await.is_err() {
             tracing::error!("the journal was closed under a running call");

@@ -111,10 +111,10 @@ pub async fn run(worker: Worker, mut errand: Box<Errand>) -> Result<Reply, Refus
     // What was sent may be large, and an answer may take long.
     errand.dispatch.outgoing.body = Bytes::new();
     match sent {
-        Err(failure) => Err(fail(errand, failure)),
-        Ok(answer) if is_redirect(answer.status()) => Err(refuse(errand, Refusal::ProviderRedirected, 502)),
+        Err(failure) => Err(fail(errand, failure).await),
+        Ok(answer) if is_redirect(answer.status()) => Err(refuse(errand, Refusal::ProviderRedirected, 502).await),
         Ok(answer) if errand.operators_credential && is_credential_error(answer.status()) => {
-            Err(refuse(errand, Refusal::ProviderAuthFailed, 502))
+            Err(refuse(errand, Refusal::ProviderAuthFailed, 502).await)
         }
         Ok(answer) if errand.carriage == Carriage::Unread && (is_head || passage::is_bodiless(&answer)) => {
             Ok(passage::without_body(errand, answer).await)
@@ -156,12 +156,12 @@ async fn streamed(
             errand.pass = errand.pass.take().and_then(Pass::began);
             Ok(stream::begin(worker, errand, stream::Opened { answer, heard }, running))
         }
-        Err(failure) => Err(fail(errand, failure)),
+        Err(failure) => Err(fail(errand, failure).await),
     }
 }
 
 /// Settles a call that got no answer.
-fn fail(mut errand: Box<Errand>, failure: UpstreamFailure) -> Refusal {
+async fn fail(mut errand: Box<Errand>, failure: UpstreamFailure) -> Refusal {
     if let Some(pass) = errand.pass.take() {
         pass.failed(Trouble::Upstream(failure));
     }
@@ -171,21 +171,22 @@ fn fail(mut errand: Box<Errand>, failure: UpstreamFailure) -> Refusal {
         UpstreamFailure::Unreachable | UpstreamFailure::Broken => 502,
     };
     if !failure.may_have_run() || errand.carriage == Carriage::Unread {
-        return refuse(errand, refusal, status);
+        return refuse(errand, refusal, status).await;
     }
     let usage = errand.call.pricing.estimate(0);
-    errand.call.settle(Ending {
+    let ending = Ending {
         usage,
         usage_source: UsageSource::Estimated,
         ..Ending::nothing(status)
-    });
+    };
+    errand.call.settle(ending).await;
     refusal
 }
 
 /// Settles a call that the provider did not serve.
-fn refuse(mut errand: Box<Errand>, refusal: Refusal, status: u16) -> Refusal {
+async fn refuse(mut errand: Box<Errand>, refusal: Refusal, status: u16) -> Refusal {
     errand.answered(StatusCode::OK);
-    errand.call.settle(Ending::nothing(status));
+    errand.call.settle(Ending::nothing(status)).await;
     refusal
 }
 
@@ -197,15 +198,15 @@ async fn whole(worker: &Worker, mut errand: Box<Errand>, answer: RawAnswer) -> R
     let patience = Duration::from_millis(worker.options().answer_timeout_ms);
     let body = match timeout(patience, collect(answer)).await {
         Ok(Ok(body)) if promised.is_some_and(|length| length != body.len() as u64) => {
-            return Err(fail(errand, UpstreamFailure::Broken));
+            return Err(fail(errand, UpstreamFailure::Broken).await);
         }
         Ok(Ok(body)) => body,
-        Ok(Err(Cut)) => return Err(fail(errand, UpstreamFailure::Broken)),
-        Err(_) => return Err(fail(errand, UpstreamFailure::TimedOut)),
+        Ok(Err(Cut)) => return Err(fail(errand, UpstreamFailure::Broken).await),
+        Err(_) => return Err(fail(errand, UpstreamFailure::TimedOut).await),
     };
     if errand.operators_credential && refuses_key(status.as_u16(), &body) {
         errand.dispatch.turned_away(worker);
-        return Err(refuse(errand, Refusal::ProviderAuthFailed, 502));
+        return Err(refuse(errand, Refusal::ProviderAuthFailed, 502).await);
     }
     errand.answered(status);
     let ending = if status.is_success() && errand.reads_usage {
@@ -222,7 +223,7 @@ async fn whole(worker: &Worker, mut errand: Box<Errand>, answer: RawAnswer) -> R
         }
     };
     let held = errand.call.held();
-    let (written, costs) = errand.call.settle(ending);
+    let (written, costs) = errand.call.settle(ending).await;
     worker.note_underestimate(held, costs.total);
     if written.durable().await.is_err() {
         tracing::error!("the journal was closed under a running call");

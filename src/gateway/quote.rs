@@ -5,11 +5,13 @@
 use bytes::Bytes;
 
 use crate::domain::key::{Enforcement, KeySettings};
+use crate::domain::meter::{Meter, Metered, TierType};
 use crate::domain::money::Money;
 use crate::domain::price::{Bound, HiddenOutput, ModelPrice};
 use crate::domain::room::Claim;
 
 use super::Refusal;
+use super::billing::{self, Measure, MeterClaim};
 use super::calibration::Calibration;
 use super::dialect::{CallShape, Changes, OutputCap, OutputCapField, rewrite};
 use super::media::MediaAsk;
@@ -48,6 +50,7 @@ pub enum TopUp {
 pub struct Quote {
     pub pricing: Pricing,
     pub claim: Claim,
+    pub meter_claim: MeterClaim,
     pub top_up: TopUp,
     /// The cap that was set because the call had none.
     pub output_cap: Option<u64>,
@@ -56,8 +59,7 @@ pub struct Quote {
 
 /// What a quote depends on besides the call.
 pub struct Terms<'a> {
-    pub settings: Option<&'a KeySettings>,
-    pub wallet_must_cover: bool,
+    pub payers: Payers<'a>,
     pub price: Option<std::sync::Arc<ModelPrice>>,
     /// What a call for images or sound asks for.
     pub media: Option<&'a MediaAsk>,
@@ -69,6 +71,15 @@ pub struct Terms<'a> {
     pub default_output_cap: u64,
     pub slice_tokens: u64,
     pub calibration: &'a Calibration,
+}
+
+/// Who pays for a call, or looks at what it costs.
+#[derive(Clone, Copy)]
+pub struct Payers<'a> {
+    pub settings: Option<&'a KeySettings>,
+    pub wallet_must_cover: bool,
+    /// That a customer is charged by.
+    pub meter: Option<&'a Meter>,
 }
 
 /// Works out the terms of a call.
@@ -85,12 +96,14 @@ pub fn quote(shape: &CallShape, body: &Bytes, terms: Terms<'_>) -> Result<Quote,
     let held = match (cover, &terms.price) {
         (Cover::Nothing, _) => Held::default(),
         (Cover::Priced, Some(_)) => Held::default(),
-        (Cover::Priced | Cover::Whole | Cover::Growing, None) => {
+        (Cover::Priced | Cover::Whole | Cover::Growing, None) if terms.payers.need_a_price() => {
             return Err(Refusal::PriceUnknown(shape.model.clone()));
         }
-        (Cover::Whole, Some(price)) => whole(shape, price, &terms)?,
-        (Cover::Growing, Some(price)) => growing(shape, price, &terms)?,
+        (Cover::Priced, None) => Held::default(),
+        (Cover::Whole, _) => whole(shape, &terms)?,
+        (Cover::Growing, _) => growing(shape, &terms)?,
     };
+    let held = held.with_calls(terms.payers.meter);
     let changes = Changes {
         include_usage,
         output_cap: held.write_cap.map(|cap| (terms.cap_field, cap)),
@@ -100,6 +113,7 @@ pub fn quote(shape: &CallShape, body: &Bytes, terms: Terms<'_>) -> Result<Quote,
     Ok(Quote {
         pricing,
         claim: held.claim,
+        meter_claim: held.meter_claim,
         top_up: held.top_up,
         output_cap: held.injected,
         body,
@@ -108,7 +122,7 @@ pub fn quote(shape: &CallShape, body: &Bytes, terms: Terms<'_>) -> Result<Quote,
 
 impl Quote {
     /// The terms of a call of which nothing is read and nothing is charged.
-    pub fn free(body: Bytes) -> Self {
+    pub fn free(body: Bytes, meter: Option<&Meter>) -> Self {
         let pricing = Pricing {
             price: None,
             service_tier: Default::default(),
@@ -118,13 +132,15 @@ impl Quote {
         };
         let Held {
             claim,
+            meter_claim,
             top_up,
             injected: output_cap,
             ..
-        } = Held::default();
+        } = Held::default().with_calls(meter);
         Self {
             pricing,
             claim,
+            meter_claim,
             top_up,
             output_cap,
             body,
@@ -134,6 +150,7 @@ impl Quote {
 
 struct Held {
     claim: Claim,
+    meter_claim: MeterClaim,
     top_up: TopUp,
     /// To be written into the provider's field.
     write_cap: Option<u64>,
@@ -144,6 +161,7 @@ impl Default for Held {
     fn default() -> Self {
         Self {
             claim: Claim::exactly(Money::ZERO),
+            meter_claim: MeterClaim::default(),
             top_up: TopUp::Never,
             write_cap: None,
             injected: None,
@@ -151,25 +169,57 @@ impl Default for Held {
     }
 }
 
-/// How closely the payers are covered; `None` where nobody must be.
-fn enforcement(settings: Option<&KeySettings>, wallet_must_cover: bool) -> Option<Enforcement> {
-    let key = settings.filter(|settings| settings.must_cover());
-    match (key.map(|settings| settings.enforcement), wallet_must_cover) {
-        (Some(Enforcement::Soft | Enforcement::Observe) | None, true) => Some(Enforcement::Adaptive),
-        (enforcement, _) => enforcement,
+impl Held {
+    /// A meter of requests counts a call whatever is known of it.
+    fn with_calls(mut self, meter: Option<&Meter>) -> Self {
+        if meter.is_some_and(|meter| meter.tier_type == TierType::Requests) {
+            for metered in [&mut self.meter_claim.least, &mut self.meter_claim.wanted] {
+                metered.quantity = 1;
+            }
+        }
+        self
     }
 }
 
-/// Whether a call without a bound is refused.
-pub fn needs_bound(settings: Option<&KeySettings>, wallet_must_cover: bool) -> bool {
-    match enforcement(settings, wallet_must_cover) {
-        Some(Enforcement::Adaptive | Enforcement::Strict) => true,
-        Some(Enforcement::Soft | Enforcement::Observe) | None => false,
+impl Payers<'_> {
+    /// How closely they are covered; `None` where nobody must be.
+    fn enforcement(self) -> Option<Enforcement> {
+        let key = self.settings.filter(|settings| settings.must_cover());
+        let customer_must_cover = match self.meter.map(Measure::of) {
+            Some(Measure::Quantity | Measure::Cost) => true,
+            Some(Measure::Calls) | None => false,
+        };
+        let must_cover = self.wallet_must_cover || customer_must_cover;
+        match (key.map(|settings| settings.enforcement), must_cover) {
+            (Some(Enforcement::Soft | Enforcement::Observe) | None, true) => Some(Enforcement::Adaptive),
+            (enforcement, _) => enforcement,
+        }
+    }
+
+    /// Whether a call without a bound is refused.
+    pub fn need_a_bound(self) -> bool {
+        match self.enforcement() {
+            Some(Enforcement::Adaptive | Enforcement::Strict) => true,
+            Some(Enforcement::Soft | Enforcement::Observe) | None => false,
+        }
+    }
+
+    /// Whether a call on a model without a price is refused: a meter of quantities needs none.
+    fn need_a_price(self) -> bool {
+        let of_quantities = |meter: &&Meter| Measure::of(meter) != Measure::Quantity;
+        let others = Self {
+            meter: self.meter.filter(of_quantities),
+            ..self
+        };
+        match others.enforcement() {
+            Some(Enforcement::Adaptive | Enforcement::Strict | Enforcement::Soft) => true,
+            Some(Enforcement::Observe) | None => false,
+        }
     }
 }
 
 fn cover(shape: &CallShape, terms: &Terms<'_>) -> Cover {
-    let Some(enforcement) = enforcement(terms.settings, terms.wallet_must_cover) else {
+    let Some(enforcement) = terms.payers.enforcement() else {
         return Cover::Nothing;
     };
     match enforcement {
@@ -190,24 +240,15 @@ fn hides_output(shape: &CallShape, terms: &Terms<'_>) -> bool {
 }
 
 /// Holds the upper bound of the whole call, setting a cap where it has none.
-fn whole(shape: &CallShape, price: &ModelPrice, terms: &Terms<'_>) -> Result<Held, Refusal> {
+fn whole(shape: &CallShape, terms: &Terms<'_>) -> Result<Held, Refusal> {
     if let Some(ask) = terms.media {
-        if let Some(field) = shape.unbounded {
-            return Err(Refusal::CostUnbounded(field));
-        }
-        let most = ask.upper_bound(price).ok_or(Refusal::CostUnbounded("model"))?;
-        return Ok(Held {
-            claim: Claim::exactly(most.map_err(|_| Refusal::CostUnbounded("n"))?),
-            ..Held::default()
-        });
+        return whole_media(shape, ask, terms);
     }
     if terms.endpoint == EndpointKind::Embeddings {
-        return Ok(Held {
-            claim: Claim::exactly(upper_bound(shape, price, 0)?),
-            ..Held::default()
-        });
+        return Ok(Held::exactly(upper_bound(shape, terms, 0)?));
     }
-    let most = price.max_output_tokens.unwrap_or(u64::MAX);
+    let most = terms.price.as_ref().and_then(|price| price.max_output_tokens);
+    let most = most.unwrap_or(u64::MAX);
     let (cap, write_cap, injected) = match shape.output_cap(terms.cap_field) {
         OutputCap::Honoured(cap) => (cap.min(most), None, None),
         OutputCap::Elsewhere(cap) => (cap.min(most), Some(cap), None),
@@ -216,43 +257,96 @@ fn whole(shape: &CallShape, price: &ModelPrice, terms: &Terms<'_>) -> Result<Hel
             (cap, Some(cap), Some(cap))
         }
     };
-    let amount = upper_bound(shape, price, cap)?;
-    let slice = upper_bound(shape, price, terms.slice_tokens)?.saturating_sub(upper_bound(shape, price, 0)?);
+    let held = Held::exactly(upper_bound(shape, terms, cap)?);
+    let slice = slice(shape, terms)?;
     Ok(Held {
-        claim: Claim::exactly(amount),
-        top_up: TopUp::Overrun(slice),
+        top_up: TopUp::Overrun(slice.provider_cost),
         write_cap,
         injected,
+        meter_claim: MeterClaim {
+            ahead: slice,
+            ..held.meter_claim
+        },
+        ..held
     })
 }
 
+fn whole_media(shape: &CallShape, ask: &MediaAsk, terms: &Terms<'_>) -> Result<Held, Refusal> {
+    let unbounded = || Refusal::CostUnbounded(shape.unbounded.unwrap_or("model"));
+    let price = terms.price.as_ref().filter(|_| shape.unbounded.is_none());
+    let price = price.ok_or_else(unbounded)?;
+    let cost = ask.upper_bound(price).ok_or_else(unbounded)?;
+    let quantity = terms.payers.meter.map_or(0, |meter| {
+        let most = ask.most(price).into_iter();
+        let most = most.map(|usage| billing::most_of(meter.tier_type, &usage));
+        most.max().unwrap_or(0)
+    });
+    Ok(Held::exactly(Metered {
+        quantity,
+        provider_cost: cost.map_err(|_| Refusal::CostUnbounded("n"))?,
+    }))
+}
+
 /// Holds the input's bound and a slice of output, which the pump tops up.
-fn growing(shape: &CallShape, price: &ModelPrice, terms: &Terms<'_>) -> Result<Held, Refusal> {
-    let input = upper_bound(shape, price, 0)?;
-    let first = upper_bound(shape, price, terms.slice_tokens)?;
-    let least = upper_bound(shape, price, 1)?;
-    let slice = first.saturating_sub(input);
+fn growing(shape: &CallShape, terms: &Terms<'_>) -> Result<Held, Refusal> {
+    let least = upper_bound(shape, terms, 1)?;
+    let wanted = upper_bound(shape, terms, terms.slice_tokens)?;
+    let ahead = slice(shape, terms)?;
     Ok(Held {
         claim: Claim {
-            minimum: least,
-            wanted: first,
+            minimum: least.provider_cost,
+            wanted: wanted.provider_cost,
         },
-        top_up: TopUp::Ahead(slice),
+        meter_claim: MeterClaim { least, wanted, ahead },
+        top_up: TopUp::Ahead(ahead.provider_cost),
         write_cap: None,
         injected: None,
     })
 }
 
-fn upper_bound(shape: &CallShape, price: &ModelPrice, output_tokens: u64) -> Result<Money, Refusal> {
+impl Held {
+    fn exactly(most: Metered) -> Self {
+        Self {
+            claim: Claim::exactly(most.provider_cost),
+            meter_claim: MeterClaim {
+                least: most,
+                wanted: most,
+                ahead: Metered::default(),
+            },
+            ..Self::default()
+        }
+    }
+}
+
+/// What a slice of output comes to.
+fn slice(shape: &CallShape, terms: &Terms<'_>) -> Result<Metered, Refusal> {
+    let (with, without) = (
+        upper_bound(shape, terms, terms.slice_tokens)?,
+        upper_bound(shape, terms, 0)?,
+    );
+    Ok(Metered {
+        quantity: with.quantity.saturating_sub(without.quantity),
+        provider_cost: with.provider_cost.saturating_sub(without.provider_cost),
+    })
+}
+
+/// The most that the call uses with so many output tokens; it costs nothing where there is no price.
+fn upper_bound(shape: &CallShape, terms: &Terms<'_>, output_tokens: u64) -> Result<Metered, Refusal> {
     if let Some(field) = shape.unbounded {
         return Err(Refusal::CostUnbounded(field));
     }
+    let price = terms.price.as_ref();
     let bound: Bound = shape
-        .bound(price.max_input_tokens, output_tokens)
+        .bound(price.and_then(|price| price.max_input_tokens), output_tokens)
         .ok_or(Refusal::CostUnbounded("messages"))?;
-    price
-        .upper_bound(&bound)
-        .map_err(|_| Refusal::CostUnbounded("max_tokens"))
+    let provider_cost = price.map_or(Ok(Money::ZERO), |price| price.upper_bound(&bound));
+    Ok(Metered {
+        quantity: terms
+            .payers
+            .meter
+            .map_or(0, |meter| billing::most(meter.tier_type, &bound)),
+        provider_cost: provider_cost.map_err(|_| Refusal::CostUnbounded("max_tokens"))?,
+    })
 }
 
 fn input_estimate(shape: &CallShape, terms: &Terms<'_>) -> u64 {

@@ -290,6 +290,9 @@ impl StreamPump {
         };
         let usage = self.usage_with(counted).0;
         let cost = self.errand.call.pricing.cost(&usage, None).total;
+        if !self.errand.call.cover_charge(&usage, cost).await {
+            return false;
+        }
         if cost <= self.covered {
             return true;
         }
@@ -361,7 +364,7 @@ impl StreamPump {
             is_read,
             ..
         } = self;
-        let (written, costs) = errand.call.settle(ending);
+        let (written, costs) = errand.call.settle(ending).await;
         worker.note_underestimate(held, costs.total);
         if written.durable().await.is_err() {
             tracing::error!("the journal was closed under a running stream");

@@ -192,6 +192,7 @@ impl Worker {
             accounts: self.accounts().clone(),
             hold: None,
             account_hold: None,
+            metering: None,
             wallet_pays: caller.provider_key.is_none(),
             served_tokens: 0,
             answers: None,

@@ -6,6 +6,7 @@ use crate::domain::money::Money;
 use crate::domain::rate::RateStatus;
 use crate::domain::spend::{Denial, Now, SpendShortage};
 use crate::engine::accounts::{AccountRefusal, PostError};
+use crate::engine::customer_accounts::{ChangeError, CreditRefusal};
 use crate::engine::spend::Stopped;
 
 use super::error::{ApiError, ErrorCode};
@@ -75,6 +76,34 @@ impl From<AccountRefusal> for ApiError {
     }
 }
 
+impl From<CreditRefusal> for ApiError {
+    fn from(refusal: CreditRefusal) -> Self {
+        match refusal {
+            CreditRefusal::NotOnPlan => Self::new(ErrorCode::MeterNotOnPlan).param("meter_slug"),
+            CreditRefusal::Account(AccountRefusal::Insufficient { balance, held }) => {
+                uncredited(ErrorCode::InsufficientBalance, balance, held).do_not_retry()
+            }
+            CreditRefusal::Account(AccountRefusal::Busy { balance, held }) => {
+                uncredited(ErrorCode::BudgetBusy, balance, held).retry_after(1)
+            }
+            CreditRefusal::Account(refusal) => refusal.into(),
+        }
+    }
+}
+
+impl From<ChangeError> for ApiError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::NotOnPlan => CreditRefusal::NotOnPlan.into(),
+            ChangeError::JournalFull => Self::new(ErrorCode::BillingBacklog),
+            ChangeError::Stopped => Self::from(Stopped),
+            ChangeError::Refused(_) | ChangeError::NoSubscription | ChangeError::HasSubscription => {
+                Self::new(ErrorCode::Conflict).say(format!("This cannot be done now: {error}."))
+            }
+        }
+    }
+}
+
 impl From<PostError> for ApiError {
     fn from(error: PostError) -> Self {
         match error {
@@ -120,6 +149,16 @@ fn too_fast(status: RateStatus) -> ApiError {
         .field("scope", "spend_key")
         .field("limit", status.limit)
         .retry_after(status.retry_in_us.div_ceil(1_000_000).max(1))
+}
+
+fn uncredited(code: ErrorCode, balance: Money, held: Money) -> ApiError {
+    ApiError::new(code)
+        .say(format!(
+            "The customer's credit cannot cover this call: {balance} is left, of which {held} is held."
+        ))
+        .field("scope", "customer")
+        .field("balance", balance.to_string())
+        .field("held", held.to_string())
 }
 
 fn uncovered(code: ErrorCode, balance: Money, held: Money) -> ApiError {

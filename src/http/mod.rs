@@ -132,7 +132,12 @@ fn management_routes(config: &mut ServiceConfig) {
                 .wrap(announce()),
         )
         .service(plain("/wallet").route(web::get().to(wallet::retrieve)).wrap(announce()))
-        .service(plain("/requests").route(web::get().to(requests::list)).wrap(announce()))
+        .service(
+            plain("/requests")
+                .route(web::get().to(requests::list))
+                .route(web::post().to(requests::create))
+                .wrap(announce()),
+        )
         .service(
             plain("/requests/{id}")
                 .route(web::get().to(requests::retrieve))

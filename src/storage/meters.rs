@@ -1,7 +1,7 @@
 //! Meters: the price lists for customers' usage. A slug is unique among a merchant's meters that are not deleted. A
 //! deleted meter leaves every query here; its row stays for the requests that name it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 use uuid::Uuid;
@@ -31,6 +31,24 @@ pub struct MeterRow {
 pub struct MeterChange {
     pub name: Option<String>,
     pub tiers: Option<Tiers>,
+}
+
+/// What meters count and how they charge, deleted ones too: neither ever changes.
+pub fn kinds(
+    connection: &mut PgConnection,
+    ids: &[MeterId],
+) -> Result<HashMap<MeterId, (RateType, TierType)>, StorageError> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let rows: Vec<(Uuid, String, String)> = meters::table
+        .filter(meters::id.eq_any(ids))
+        .select((meters::id, meters::rate_type, meters::tier_type))
+        .load(connection)?;
+    let kind = |(id, rate_type, tier_type): (Uuid, String, String)| {
+        let rate_type = column::word(NOUN, &rate_type, RateType::from_name)?;
+        let tier_type = column::word(NOUN, &tier_type, TierType::from_name)?;
+        Ok((MeterId::from_uuid(id), (rate_type, tier_type)))
+    };
+    rows.into_iter().map(kind).collect()
 }
 
 /// Stores a new meter; `Conflict` where its slug is taken.

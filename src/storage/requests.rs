@@ -32,6 +32,19 @@ pub fn find(connection: &mut PgConnection, merchant: MerchantId, id: RequestId) 
         .try_into()
 }
 
+/// The request that the merchant reported under this id of his.
+pub fn find_reported(
+    connection: &mut PgConnection,
+    merchant: MerchantId,
+    caller_id: &str,
+) -> Result<RequestRow, StorageError> {
+    sql_query("SELECT * FROM requests WHERE merchant_id = $1 AND caller_id = $2")
+        .bind::<SqlUuid, _>(merchant.uuid())
+        .bind::<Text, _>(caller_id)
+        .get_result::<StoredRequest>(connection)?
+        .try_into()
+}
+
 /// Whether the merchant got this answer of OpenAI's responses.
 pub fn answered(connection: &mut PgConnection, merchant: MerchantId, response_id: &str) -> Result<bool, StorageError> {
     #[derive(QueryableByName)]

@@ -120,6 +120,7 @@ impl Random {
             output_audio_ms: self.part(request.output_audio_ms),
             pages: self.part(request.pages),
             queries: self.part(request.queries),
+            output_characters: 0,
         }
     }
 }

@@ -53,6 +53,7 @@ impl Random {
             output_audio_ms: self.count(20_000_000),
             pages: self.count(2_000),
             queries: self.count(2_000),
+            output_characters: 0,
         }
     }
 }

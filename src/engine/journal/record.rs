@@ -9,7 +9,7 @@ use crate::domain::request::{
     AccountRef, Movement, MovementKind, OpenRequest, Outcome, ProviderKeyType, Settlement, Turn, UsageSource,
 };
 use crate::domain::spend::Admission;
-use crate::domain::usage::Usage;
+use crate::domain::usage::{RARE_COUNT, USUAL_COUNT, Usage};
 
 use super::charge;
 use super::fields::{Reader, Writer};
@@ -123,7 +123,7 @@ pub fn encode_settle(sequence: u64, settlement: &Settlement, buffer: &mut Vec<u8
         writer.text(bounded(&settlement.response_id, Settlement::RESPONSE_ID_BYTES));
         let charge = settlement.charge.as_ref();
         let rare = settlement.usage.rare();
-        if rare != [0; 9] || charge.is_some() {
+        if rare != [0; RARE_COUNT] || charge.is_some() {
             write_rare(rare, writer);
         }
         if let Some(charge) = charge {
@@ -133,7 +133,7 @@ pub fn encode_settle(sequence: u64, settlement: &Settlement, buffer: &mut Vec<u8
 }
 
 /// Which of the counts are not zero, then those.
-fn write_rare(counts: [u64; 9], writer: &mut Writer<'_>) {
+fn write_rare(counts: [u64; RARE_COUNT], writer: &mut Writer<'_>) {
     let present = |place: usize| u32::from(counts[place] != 0) << place;
     let mask = (0..counts.len()).map(present).sum::<u32>();
     writer.u32(mask);
@@ -278,7 +278,7 @@ fn settlement(reader: &mut Reader<'_>) -> Option<Settlement> {
     let usage_source = UsageSource::from_code(reader.u8()?)?;
     let http_status = u16::try_from(reader.u32()?).ok()?;
     let mut counts = Usage::default().to_array();
-    for count in &mut counts[..9] {
+    for count in &mut counts[..USUAL_COUNT] {
         *count = reader.u64()?;
     }
     let cost = Money::from_nanos(reader.i64()?);
@@ -286,7 +286,7 @@ fn settlement(reader: &mut Reader<'_>) -> Option<Settlement> {
     let output_cost = Money::from_nanos(reader.i64()?);
     let finished_at_ms = reader.i64()?;
     let response_id = reader.text()?;
-    read_rare(&mut counts[9..], reader)?;
+    read_rare(&mut counts[USUAL_COUNT..], reader)?;
     let charge = match reader.is_empty() {
         true => None,
         false => Some(charge::read_charge(reader)?),

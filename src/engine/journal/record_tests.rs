@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::ids::{CustomerId, MeterId};
 use crate::domain::request::{Charge, ChargeForecast, ChargePart, Metered, TurnEntry};
+use crate::domain::usage::COUNTS;
 use proptest::prelude::*;
 
 fn open_request(seed: u128, text: String) -> OpenRequest {
@@ -143,7 +144,7 @@ fn a_settlement_never_outgrows_the_space_set_aside_for_it() {
     let long = "\u{10348}".repeat(100);
     let mut settlement = settlement_of(1, &long);
     settlement.response_id = long;
-    settlement.usage = Usage::from_array([u64::MAX; 18]);
+    settlement.usage = Usage::from_array([u64::MAX; COUNTS]);
     settlement.charge = Some(charge_of(Charge::PARTS_MOST + 5));
     let mut bytes = Vec::new();
     encode_settle(u64::MAX, &settlement, &mut bytes);
@@ -204,7 +205,7 @@ fn a_settlement_that_announces_counts_which_do_not_exist_is_damage() {
             writer.u64(0);
         }
         writer.text("");
-        writer.u32(1 << 9);
+        writer.u32(1 << RARE_COUNT);
         writer.u64(5);
     });
     assert_eq!(decode(&bytes), Decoded::Damaged);

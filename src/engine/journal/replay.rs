@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::domain::ids::RequestId;
-use crate::domain::request::OpenRequest;
+use crate::domain::request::{Metered, OpenRequest};
 use crate::engine::ports::{Batch, BatchSink, LaneMark, SinkError};
 
 use super::JournalDirectory;
@@ -182,6 +182,10 @@ impl<'a> Run<'a> {
 
     fn settle_open(&mut self, now_ms: i64) -> Result<(), ReplayError> {
         for (_, (request, output_tokens)) in std::mem::take(&mut self.open) {
+            // Who reported it has no answer yet, and reports it again.
+            if request.metered.as_ref().is_some_and(Metered::is_report) {
+                continue;
+            }
             let settlement = request.crash_settlement(output_tokens, now_ms);
             self.batch.settled.push((request, settlement));
             self.replayed.estimated += 1;

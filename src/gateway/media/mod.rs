@@ -49,14 +49,18 @@ pub struct Measured {
 impl MediaAsk {
     /// The most that the call can cost; `None` where the price has no unit that is known beforehand.
     pub fn upper_bound(&self, price: &ModelPrice) -> Option<Result<Money, PriceOverflow>> {
-        let most = match self {
+        let billed = self.most(price).into_iter().filter(|usage| is_billed_by(price, usage));
+        let costs: Vec<_> = billed.map(|usage| dearest(price, &usage)).collect();
+        costs.into_iter().reduce(|one, other| Ok(one?.max(other?)))
+    }
+
+    /// The most that the call can use, one for each way in which it may be counted.
+    pub fn most(&self, price: &ModelPrice) -> Vec<Usage> {
+        match self {
             Self::Images(ask) => ask.most(price),
             Self::Speech(ask) => ask.most(price),
             Self::Hearing(ask) => ask.most(price),
-        };
-        let billed = most.into_iter().filter(|usage| is_billed_by(price, usage));
-        let costs: Vec<_> = billed.map(|usage| dearest(price, &usage)).collect();
-        costs.into_iter().reduce(|one, other| Ok(one?.max(other?)))
+        }
     }
 
     /// What the call is thought to use, where its provider never says.

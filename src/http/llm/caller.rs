@@ -1,15 +1,20 @@
 //! Who makes a gateway call: the first of the five places that holds one of our credentials wins. What is none of ours
 //! is passed over, for a client may hold another's credential in an earlier place. A forward token is a secret key with
 //! the customer, the meter or the provider's key beside it. It fails closed: a call without a credential is refused,
-//! and counted by its address.
+//! and counted by its address; so is one for a customer or on a meter that the merchant does not have.
+
+use std::sync::Arc;
 
 use actix_web::http::header::HeaderMap;
 use actix_web::{HttpRequest, web};
 
+use crate::domain::ids::MerchantId;
 use crate::domain::secret::Secret;
+use crate::engine::customers::Customers;
 use crate::engine::keyring::{Credential, Keyring};
-use crate::gateway::Caller;
+use crate::engine::tariffs::Tariffs;
 use crate::gateway::token::{ForwardToken, TokenError};
+use crate::gateway::{Billing, Caller, MeterPayer};
 use crate::http::address::client_address;
 use crate::http::auth::presented_tokens;
 use crate::http::error::{ApiError, ErrorCode};
@@ -25,7 +30,12 @@ pub fn find(
     query_key: Option<&Secret<String>>,
 ) -> Result<Caller, ApiError> {
     let tokens = presented(request.headers()).chain(query_key.map(|key| key.expose().as_str()));
-    choose(tokens, &state.keyring).unwrap_or_else(|fault| {
+    let known = Known {
+        keyring: &state.keyring,
+        customers: &state.customers,
+        tariffs: &state.tariffs,
+    };
+    choose(tokens, &known).unwrap_or_else(|fault| {
         state
             .failure_limit
             .count(client_address(request, &state.trusted_proxies))?;
@@ -46,21 +56,28 @@ pub fn presented(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     presented_tokens(headers).chain(others.map(str::trim))
 }
 
+/// What credentials and tokens can name.
+struct Known<'a> {
+    keyring: &'a Keyring,
+    customers: &'a Customers,
+    tariffs: &'a Tariffs,
+}
+
 /// What the first credential of ours comes to. Where there is none, what is wrong with the first text that looked like
 /// a forward token, if one did.
 fn choose<'a>(
     tokens: impl Iterator<Item = &'a str>,
-    keyring: &Keyring,
+    known: &Known<'_>,
 ) -> Result<Result<Caller, ApiError>, Option<TokenError>> {
     let mut fault = None;
     for token in tokens {
-        if let Some(credential) = keyring.find(token) {
+        if let Some(credential) = known.keyring.find(token) {
             return Ok(with_key(credential, None));
         }
         match ForwardToken::decode(token) {
             Ok(token) => {
-                if let Some(credential) = keyring.find(token.secret_key.expose()) {
-                    return Ok(with_token(credential, &token));
+                if let Some(credential) = known.keyring.find(token.secret_key.expose()) {
+                    return Ok(with_token(known, credential, &token));
                 }
             }
             Err(error @ TokenError::CustomerWithoutMeter) => {
@@ -76,17 +93,36 @@ fn choose<'a>(
     Err(fault)
 }
 
-fn with_token(credential: Credential, token: &ForwardToken) -> Result<Caller, ApiError> {
-    if let Some(customer) = &token.customer {
-        // Customers are not kept here yet, so none that is named can be known.
-        return Err(ApiError::new(ErrorCode::CustomerNotFound)
-            .field("customer_id", customer.as_str())
-            .param("customer_id"));
-    }
-    if let Some(meter) = &token.meter {
-        return Err(ApiError::missing("meter_slug", "meter").field("meter_slug", meter.as_str()));
-    }
-    with_key(credential, token.provider_key.clone())
+fn with_token(known: &Known<'_>, credential: Credential, token: &ForwardToken) -> Result<Caller, ApiError> {
+    let caller = with_key(credential, token.provider_key.clone())?;
+    let billing = billing(known, caller.merchant.id, token)?;
+    Ok(Caller {
+        billing: billing.map(Arc::new),
+        ..caller
+    })
+}
+
+/// The meter and the customer that the token names, and whether he pays.
+fn billing(known: &Known<'_>, merchant: MerchantId, token: &ForwardToken) -> Result<Option<Billing>, ApiError> {
+    let customer = token.customer.as_deref().map(|named| {
+        let found = known.customers.find(merchant, named);
+        found.ok_or_else(|| {
+            let refusal = ApiError::new(ErrorCode::CustomerNotFound);
+            refusal.field("customer_id", named).param("customer_id")
+        })
+    });
+    let customer = customer.transpose()?;
+    let Some(named) = token.meter.as_deref() else {
+        return Ok(None);
+    };
+    let meter = known.tariffs.meter_by_slug(merchant, named);
+    let meter = meter.ok_or_else(|| ApiError::missing("meter_slug", "meter").field("meter_slug", named))?;
+    let payer = match customer {
+        None => MeterPayer::Nobody,
+        Some(customer) if token.disable_billing => MeterPayer::NobodyFor(customer.id),
+        Some(customer) => MeterPayer::Customer(customer.id),
+    };
+    Ok(Some(Billing { meter, payer }))
 }
 
 fn with_key(credential: Credential, provider_key: Option<Secret<String>>) -> Result<Caller, ApiError> {
@@ -98,6 +134,7 @@ fn with_key(credential: Credential, provider_key: Option<Secret<String>>) -> Res
                 merchant,
                 spend_key: None,
                 provider_key,
+                billing: None,
             })
         }
         Credential::Spend { merchant, settings } => Ok(Caller {
@@ -105,6 +142,7 @@ fn with_key(credential: Credential, provider_key: Option<Secret<String>>) -> Res
             merchant,
             spend_key: Some(settings),
             provider_key,
+            billing: None,
         }),
         Credential::Wallet(_) => {
             let message = "A wallet key manages spend keys; calls need a spend key (lava_sk_...), a secret key or a forward token.";
@@ -115,8 +153,6 @@ fn with_key(credential: Credential, provider_key: Option<Secret<String>>) -> Res
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use actix_web::http::header::{HeaderName, HeaderValue};
     use base64::Engine as _;
 
@@ -139,6 +175,14 @@ mod tests {
         }));
         keyring.insert(keyring.hash(&key(1)), credential);
         (keyring, key(1), key(2))
+    }
+
+    fn known<'a>(keyring: &'a Keyring, customers: &'a Customers, tariffs: &'a Tariffs) -> Known<'a> {
+        Known {
+            keyring,
+            customers,
+            tariffs,
+        }
     }
 
     fn token(json: &str) -> String {
@@ -166,6 +210,8 @@ mod tests {
     #[test]
     fn what_is_none_of_ours_does_not_stop_the_search() {
         let (keyring, known, unknown) = keyring();
+        let (customers, tariffs) = (Customers::default(), Tariffs::default());
+        let books = self::known(&keyring, &customers, &tariffs);
         let foreign = [
             String::new(),
             "sk-proj-abc".to_owned(),
@@ -180,20 +226,22 @@ mod tests {
         let with_provider_key = token(&format!(r#"{{"secret_key":"{known}","provider_key":"p"}}"#));
         for first in &foreign {
             for (ours, provider_key) in [(&known, None), (&with_provider_key, Some("p"))] {
-                let caller = choose([first.as_str(), ours].into_iter(), &keyring);
+                let caller = choose([first.as_str(), ours].into_iter(), &books);
                 let caller = caller.expect("one of ours").expect("a caller");
                 let given = caller.provider_key.as_ref().map(|key| key.expose().as_str());
                 assert_eq!(given, provider_key, "{first}");
             }
-            assert!(choose([first.as_str()].into_iter(), &keyring).is_err(), "{first}");
+            assert!(choose([first.as_str()].into_iter(), &books).is_err(), "{first}");
         }
         let all = foreign.iter().map(String::as_str);
-        assert!(matches!(choose(all, &keyring), Err(Some(TokenError::Members(_)))));
+        assert!(matches!(choose(all, &books), Err(Some(TokenError::Members(_)))));
     }
 
     #[test]
     fn a_token_of_ours_that_cannot_be_served_stops_the_search_with_its_reason() {
         let (keyring, known, _) = keyring();
+        let (customers, tariffs) = (Customers::default(), Tariffs::default());
+        let books = self::known(&keyring, &customers, &tariffs);
         let table = [
             (r#""customer_id":"c""#, ErrorCode::InvalidRequest),
             (
@@ -205,7 +253,7 @@ mod tests {
         ];
         for (members, code) in table {
             let first = token(&format!(r#"{{"secret_key":"{known}",{members}}}"#));
-            let found = choose([first.as_str(), &known].into_iter(), &keyring);
+            let found = choose([first.as_str(), &known].into_iter(), &books);
             let refusal = found.expect("one of ours").err().map(|refusal| refusal.code());
             assert_eq!(refusal, Some(code), "{members}");
         }

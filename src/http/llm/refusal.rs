@@ -18,6 +18,7 @@ pub fn of(refusal: Refusal, now: Now, speech: Speech) -> ApiError {
         Refusal::Resolve(error) => unresolved(&error),
         Refusal::Denied { denial, rate } => with_rate(ApiError::denied(&denial, now), rate, speech),
         Refusal::Account(refusal) => refusal.into(),
+        Refusal::Credit(refusal) => refusal.into(),
         Refusal::PriceUnknown(model) => ApiError::new(ErrorCode::PriceUnknown)
             .field("model", model)
             .param("model"),

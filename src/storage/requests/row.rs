@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::super::{StorageError, column};
 use crate::domain::ids::{CustomerId, MerchantId, MeterId, RequestId, SpendKeyId, WalletId};
 use crate::domain::money::Money;
-use crate::domain::request::{Outcome, ProviderKeyType, UsageSource};
-use crate::domain::usage::{RARE_NAMES, Usage};
+use crate::domain::request::{ChargePart, Outcome, ProviderKeyType, UsageSource};
+use crate::domain::usage::{COUNTS, RARE_NAMES, USUAL_COUNT, Usage};
 
 const NOUN: &str = "request";
 
@@ -43,6 +43,8 @@ pub struct RequestRow {
     pub output_cost: Money,
     /// What the customer pays.
     pub charge: Money,
+    /// By tier, where a customer was charged.
+    pub charge_parts: Option<Vec<ChargePart>>,
     pub price_version: u32,
     /// A JSON object of strings.
     pub metadata: Option<Value>,
@@ -98,6 +100,8 @@ pub struct StoredRequest {
     output_cost: i64,
     #[diesel(sql_type = BigInt)]
     charge: i64,
+    #[diesel(sql_type = Nullable<Jsonb>)]
+    charge_detail: Option<Value>,
     #[diesel(sql_type = BigInt)]
     price_version: i64,
     #[diesel(sql_type = Nullable<Jsonb>)]
@@ -164,6 +168,7 @@ impl TryFrom<StoredRequest> for RequestRow {
             input_cost: Money::from_nanos(row.input_cost),
             output_cost: Money::from_nanos(row.output_cost),
             charge: Money::from_nanos(row.charge),
+            charge_parts: row.charge_detail.as_ref().map(charge_parts),
             price_version: column::count(NOUN, row.price_version)?,
             metadata: row.metadata,
             response_id: row.response_id,
@@ -188,13 +193,25 @@ impl From<StoredUsage> for Usage {
             row.web_searches,
         ];
         let rare = |name: &str| row.rare_usage.as_ref()?.get(name)?.as_u64();
-        let mut counts = [0; 18];
-        counts[..9].copy_from_slice(&usual.map(i64::unsigned_abs));
-        for (count, name) in counts[9..].iter_mut().zip(RARE_NAMES) {
+        let mut counts = [0; COUNTS];
+        counts[..USUAL_COUNT].copy_from_slice(&usual.map(i64::unsigned_abs));
+        for (count, name) in counts[USUAL_COUNT..].iter_mut().zip(RARE_NAMES) {
             *count = rare(name).unwrap_or(0);
         }
         Self::from_array(counts)
     }
+}
+
+/// The parts of a charge, as the writer stored them.
+fn charge_parts(detail: &Value) -> Vec<ChargePart> {
+    let part = |part: &Value| ChargePart {
+        start: part["start"].as_u64().unwrap_or(0),
+        rate_nanos: part["rate"].as_i64().unwrap_or(0),
+        quantity: part["quantity"].as_u64().unwrap_or(0),
+        cost: Money::from_nanos(part["cost"].as_i64().unwrap_or(0)),
+    };
+    let parts = detail["parts"].as_array().map(Vec::as_slice).unwrap_or_default();
+    parts.iter().map(part).collect()
 }
 
 /// The value with this word, of an enum whose codes run from zero without a gap.

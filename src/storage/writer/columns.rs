@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::super::column;
 use crate::domain::ids::{CustomerId, RequestId, SpendKeyId};
 use crate::domain::request::{Charge, ChargePart, Metered, Movement, OpenRequest, Settlement};
-use crate::domain::usage::{RARE_NAMES, Usage};
+use crate::domain::usage::{RARE_COUNT, RARE_NAMES, Usage};
 
 /// The columns of `requests` that the gateway fills.
 #[derive(Default)]
@@ -148,7 +148,7 @@ fn rare_usage(usage: Usage) -> Option<Value> {
         .filter(|(_, count)| *count != 0)
         .map(|(name, count)| ((*name).to_owned(), column::count_column(count).into()))
         .collect();
-    Some(Value::Object(counts)).filter(|_| usage.rare() != [0; 9])
+    Some(Value::Object(counts)).filter(|_| usage.rare() != [0; RARE_COUNT])
 }
 
 /// The pairs in a text of JSON. The edge has checked them; what is no object all the same is left out.

@@ -360,7 +360,7 @@ proptest! {
 
     #[test]
     fn no_usage_makes_the_sums_panic(
-        counts in proptest::array::uniform18(any::<u64>()), tier in tiers(), pick in any::<prop::sample::Index>(),
+        counts in proptest::array::uniform19(any::<u64>()), tier in tiers(), pick in any::<prop::sample::Index>(),
     ) {
         let usage = Usage::from_array(counts);
         let prices: Vec<_> = shipped().models().collect();
