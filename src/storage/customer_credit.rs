@@ -1,5 +1,5 @@
-//! Credit of customers and what they used of meters, as the billing writer left it: read at the start, and for the
-//! proof. Nothing is written here.
+//! Credit of customers, their active subscriptions and what they used of meters, as the billing writer left them: read
+//! at the start. Nothing is written here.
 
 use std::collections::HashMap;
 
@@ -8,17 +8,23 @@ use diesel::sql_query;
 use diesel::sql_types::{BigInt, Uuid as SqlUuid};
 use uuid::Uuid;
 
-use super::StorageError;
+use super::{StorageError, subscriptions};
 use crate::domain::credit::Credit;
 use crate::domain::customer_account::{CustomerAccount, Tally};
 use crate::domain::ids::{CustomerId, MerchantId, MeterId};
 use crate::domain::money::Money;
 
-/// Every account that ever moved, without its subscription, for the start.
+/// Every account that ever moved, for the start. A subscription that has ended is not in it.
 pub(super) fn load_all(connection: &mut PgConnection) -> Result<HashMap<CustomerId, CustomerAccount>, StorageError> {
     let rows: Vec<CreditRow> =
         sql_query("SELECT customer_id, merchant_id, cycle, bundle, version FROM customer_credit").load(connection)?;
     let mut accounts: HashMap<_, _> = rows.into_iter().map(CreditRow::account).collect();
+    for row in subscriptions::load_active(connection)? {
+        let new = || CustomerAccount::new(row.merchant_id);
+        let account = accounts.entry(row.customer_id).or_insert_with(new);
+        account.version = account.version.max(row.version);
+        account.subscription = Some(row.subscription);
+    }
     // What was used in earlier periods counts no more.
     let tallies: Vec<TallyRow> = sql_query(
         "SELECT DISTINCT ON (customer_id, meter_id) customer_id, meter_id, merchant_id, period_start, quantity \

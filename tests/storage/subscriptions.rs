@@ -2,13 +2,16 @@
 //! keep merchants, statuses and customers apart.
 
 use caldera::domain::credit::Credit;
-use caldera::domain::ids::{CreditBundleId, CustomerId, MerchantId, PlanId, SubscriptionId};
+use caldera::domain::ids::{CreditBundleId, CustomerId, MerchantId, MovementId, PlanId, SubscriptionId};
 use caldera::domain::money::Money;
+use caldera::domain::request::{AccountRef, MovementKind, Turn, TurnEntry};
 use caldera::domain::subscription::{Arrears, Status, Subscription};
 use caldera::domain::terms::{Interval, Offer, Rollover, Terms};
-use caldera::storage::StorageError;
+use caldera::engine::ports::{Batch, BatchSink, SinkError};
 use caldera::storage::page::PageRequest;
 use caldera::storage::subscriptions::{self, SubscriptionFilter, SubscriptionRow};
+use caldera::storage::writer::PgSink;
+use caldera::storage::{StorageError, lease, proof, replica};
 
 use super::fixtures::{NOON_MS, Storage, bits};
 
@@ -161,4 +164,85 @@ fn a_list_keeps_merchants_statuses_and_customers_apart() {
     assert_eq!(listed(Some(Status::Cancelled), None), expected(&[1, 3]));
     assert_eq!(listed(None, Some(rows[3].customer_id)), expected(&[3]));
     assert_eq!(listed(Some(Status::Active), Some(rows[3].customer_id)), expected(&[]));
+}
+
+/// The record of the turn that made this row, and that grants the customer so much.
+fn turn_of(row: &SubscriptionRow, granted_nanos: i64) -> Turn {
+    let entry = TurnEntry {
+        account: AccountRef::CycleCredit(row.customer_id),
+        kind: MovementKind::Grant,
+        amount: Money::from_nanos(granted_nanos),
+    };
+    Turn {
+        id: MovementId::from_bits(bits()),
+        merchant_id: row.merchant_id,
+        customer_id: row.customer_id,
+        version: row.version,
+        at_ms: NOON_MS,
+        subscription: serde_json::to_string(&row.subscription).unwrap(),
+        entries: (granted_nanos != 0).then_some(entry).into_iter().collect(),
+    }
+}
+
+fn batch_of(turns: Vec<Turn>) -> Batch {
+    Batch {
+        turns,
+        ..Batch::default()
+    }
+}
+
+#[test]
+fn a_turn_is_written_with_its_credit_and_a_start_finds_both() {
+    let mut storage = Storage::new();
+    let merchant = storage.tenant().merchant;
+    let lease = lease::acquire(&storage.database).unwrap();
+    let mut sink = PgSink::new(storage.database.clone(), lease.epoch());
+    let begun = row(merchant, someone());
+    let leaving = turned(&begun, |subscription| {
+        *subscription = subscription.cancel().unwrap().subscription;
+    });
+    let left = row(merchant, someone());
+    let ended = turned(&left, |subscription| subscription.cancelled_at_s = Some(NOON_S));
+    let first = batch_of(vec![turn_of(&begun, 7), turn_of(&left, 5), turn_of(&ended, -5)]);
+    let second = batch_of(vec![turn_of(&leaving, 0)]);
+    // A replay writes again what is there.
+    for batch in [&first, &first, &second, &first, &second] {
+        sink.write(batch).unwrap();
+    }
+    assert_eq!(active_of(&mut storage, merchant), [leaving.clone()]);
+    let found = subscriptions::find(&mut storage.connection, merchant, ended.subscription.id).unwrap();
+    assert_eq!(found, ended);
+    let accounts = replica::load(&mut storage.connection).unwrap().customer_accounts;
+    let state = |row: &SubscriptionRow| {
+        let account = &accounts[&row.customer_id];
+        let credit = account.credit.credit.total().nanos();
+        (account.subscription.clone(), account.version, credit)
+    };
+    assert_eq!(state(&leaving), (Some(leaving.subscription.clone()), 2, 7));
+    assert_eq!(state(&ended), (None, 2, 0));
+    let sides = proof::read(&mut storage.connection, None).unwrap();
+    assert!(sides.iter().all(|side| side.left == side.right), "{sides:?}");
+}
+
+#[test]
+fn a_turn_that_cannot_be_read_is_refused_with_its_whole_batch() {
+    let mut storage = Storage::new();
+    let merchant = storage.tenant().merchant;
+    let lease = lease::acquire(&storage.database).unwrap();
+    let mut sink = PgSink::new(storage.database.clone(), lease.epoch());
+    let good = turn_of(&row(merchant, someone()), 7);
+    let mut torn = turn_of(&row(merchant, someone()), 7);
+    torn.subscription.truncate(40);
+    let refused = sink.write(&batch_of(vec![good.clone(), torn])).unwrap_err();
+    assert!(matches!(refused, SinkError::Refused(_)), "{refused}");
+    assert_eq!(storage.number("SELECT count(*) FROM movements"), 0);
+    assert_eq!(active_of(&mut storage, merchant), []);
+    // A turn of credit alone leaves the subscription as it is.
+    let credit_only = Turn {
+        subscription: String::new(),
+        ..good
+    };
+    sink.write(&batch_of(vec![credit_only])).unwrap();
+    assert_eq!(storage.number("SELECT sum(cycle) FROM customer_credit"), 7);
+    assert_eq!(active_of(&mut storage, merchant), []);
 }

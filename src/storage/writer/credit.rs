@@ -9,9 +9,11 @@ use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Uuid as SqlUuid};
 use uuid::Uuid;
 
+use super::WriteError;
 use super::deltas::{CreditDelta, QuantityPlace};
 use crate::domain::ids::{CustomerId, MerchantId};
 use crate::domain::request::Turn;
+use crate::storage::subscriptions::{self, SubscriptionRow};
 
 /// Adds to the credit of customers, and makes the rows that are missing.
 pub fn move_credit(
@@ -65,8 +67,28 @@ pub fn move_quantities(
     Ok(())
 }
 
-/// Notes how far the turns of each customer have come; a later turn is never written over by an earlier one.
-pub fn write_turns(connection: &mut PgConnection, turns: &[Turn]) -> Result<(), QueryError> {
+/// Writes what the turns made of subscriptions, and notes how far the turns of each customer have come; a later turn is
+/// never written over by an earlier one.
+pub fn write_turns(connection: &mut PgConnection, turns: &[Turn]) -> Result<(), WriteError> {
+    let changed = turns.iter().filter(|turn| !turn.subscription.is_empty());
+    let rows: Result<Vec<SubscriptionRow>, WriteError> = changed.map(subscription_row).collect();
+    subscriptions::upsert(connection, &rows?)?;
+    note_versions(connection, turns)?;
+    Ok(())
+}
+
+fn subscription_row(turn: &Turn) -> Result<SubscriptionRow, WriteError> {
+    let subscription = serde_json::from_str(&turn.subscription);
+    let unreadable = |error| WriteError::Refused(format!("the subscription of {} cannot be read: {error}", turn.id));
+    Ok(SubscriptionRow {
+        merchant_id: turn.merchant_id,
+        customer_id: turn.customer_id,
+        version: turn.version,
+        subscription: subscription.map_err(unreadable)?,
+    })
+}
+
+fn note_versions(connection: &mut PgConnection, turns: &[Turn]) -> Result<(), QueryError> {
     let latest: BTreeMap<CustomerId, &Turn> = turns.iter().map(|turn| (turn.customer_id, turn)).collect();
     if latest.is_empty() {
         return Ok(());
