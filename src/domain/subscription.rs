@@ -66,8 +66,8 @@ pub struct Turn {
 pub enum Refusal {
     #[error("the subscription is cancelled")]
     Cancelled,
-    #[error("no cancellation is pending")]
-    NoCancellation,
+    #[error("no change is pending")]
+    NothingPending,
     /// Paid or failed already, or overtaken by a change of plan.
     #[error("no such payment is due")]
     NotDue,
@@ -153,6 +153,15 @@ impl Subscription {
         Ok(books.close(next))
     }
 
+    /// Changes the plan, which is paid where it has a price: at once if it is a step up, else at the end of the cycle.
+    pub fn change_plan(&self, offer: Offer, credit: Credit, now_s: i64) -> Result<Turn, Refusal> {
+        if offer.terms.is_step_up_from(&self.terms) {
+            self.upgrade(offer, credit, now_s)
+        } else {
+            self.downgrade(offer)
+        }
+    }
+
     /// Changes the plan at once: a cycle of the new one begins now, with all its credit. Nothing is prorated: what is
     /// left of the old cycle's credit was paid for and stays, unless that cycle is over and only its renewal unpaid.
     pub fn upgrade(&self, offer: Offer, credit: Credit, now_s: i64) -> Result<Turn, Refusal> {
@@ -176,12 +185,12 @@ impl Subscription {
         self.with_pending(Some(Pending::Cancellation))
     }
 
-    /// Lets a cancelled subscription go on, while it is still active.
-    pub fn withdraw_cancellation(&self) -> Result<Turn, Refusal> {
+    /// Takes back what was to happen at the end of the cycle, while the subscription is still active.
+    pub fn withdraw_pending(&self) -> Result<Turn, Refusal> {
         self.check_active()?;
         match self.pending {
-            Some(Pending::Cancellation) => self.with_pending(None),
-            Some(Pending::Downgrade(_)) | None => Err(Refusal::NoCancellation),
+            Some(Pending::Cancellation | Pending::Downgrade(_)) => self.with_pending(None),
+            None => Err(Refusal::NothingPending),
         }
     }
 

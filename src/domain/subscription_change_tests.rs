@@ -6,10 +6,10 @@ use super::*;
 fn a_cancellation_waits_for_the_end_of_the_cycle_and_may_be_withdrawn() {
     for price in [0, 25] {
         let subscription = begun(monthly(price), "2026-11-21");
-        assert_eq!(subscription.withdraw_cancellation(), Err(Refusal::NoCancellation));
+        assert_eq!(subscription.withdraw_pending(), Err(Refusal::NothingPending));
         let leaving = subscription.cancel().unwrap().subscription;
         assert_eq!(leaving.status(), Status::Active);
-        assert_eq!(leaving.withdraw_cancellation().unwrap().subscription, subscription);
+        assert_eq!(leaving.withdraw_pending().unwrap().subscription, subscription);
         assert_eq!(leaving.catch_up(credit(5, 5), at("2026-12-20")).entries, []);
         let turn = leaving.catch_up(credit(5, 5), at("2027-03-01"));
         assert_eq!((turn.due, after(credit(5, 5), &turn)), (None, Credit::ZERO));
@@ -21,7 +21,7 @@ fn a_cancellation_waits_for_the_end_of_the_cycle_and_may_be_withdrawn() {
         let over = turn.subscription;
         let refused = [
             over.cancel(),
-            over.withdraw_cancellation(),
+            over.withdraw_pending(),
             over.downgrade(monthly(0)),
             over.set_auto_top_up(None),
             over.upgrade(monthly(25), Credit::ZERO, 0),
@@ -30,6 +30,18 @@ fn a_cancellation_waits_for_the_end_of_the_cycle_and_may_be_withdrawn() {
         ];
         assert!(refused.iter().all(|result| *result == Err(Refusal::Cancelled)));
     }
+}
+
+#[test]
+fn a_change_of_plan_is_made_at_once_if_it_is_a_step_up_and_may_be_withdrawn_if_it_waits() {
+    let subscription = begun(monthly(25), "2026-11-21");
+    let up = subscription.change_plan(monthly(30), credit(5, 0), at("2026-12-01"));
+    assert_eq!(up, subscription.upgrade(monthly(30), credit(5, 0), at("2026-12-01")));
+    let down = subscription
+        .change_plan(monthly(10), credit(5, 0), at("2026-12-01"))
+        .unwrap();
+    assert_eq!(down, subscription.downgrade(monthly(10)).unwrap());
+    assert_eq!(down.subscription.withdraw_pending().unwrap().subscription, subscription);
 }
 
 #[test]

@@ -128,7 +128,7 @@ impl Customer {
         let now = &self.subscription;
         let turn = match dice.below(40) {
             0 => now.cancel(),
-            1 => now.withdraw_cancellation(),
+            1 => now.withdraw_pending(),
             2 => now.upgrade(dice.offer(), self.credit, now_s),
             3 => now.downgrade(dice.offer()),
             4..8 => now.buy_bundle(Purchase::ByCustomer, dice.money(20_000_000_000), self.credit),
@@ -138,7 +138,7 @@ impl Customer {
         };
         match turn {
             Ok(turn) => self.apply(turn),
-            Err(refusal) => assert_eq!(refusal, Refusal::NoCancellation),
+            Err(refusal) => assert_eq!(refusal, Refusal::NothingPending),
         }
     }
 }

@@ -18,6 +18,16 @@ impl Interval {
     pub const ALL: [Self; 4] = [Self::Day, Self::Week, Self::Month, Self::Year];
     pub const WORDS: &'static [&'static str] = &["day", "week", "month", "year"];
 
+    /// So many cycles, by which plans of different intervals are compared.
+    const fn cycles_a_year(self) -> i128 {
+        match self {
+            Self::Day => 365,
+            Self::Week => 52,
+            Self::Month => 12,
+            Self::Year => 1,
+        }
+    }
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Day => "day",
@@ -79,6 +89,19 @@ impl Terms {
     pub fn is_free(&self) -> bool {
         self.period_amount <= Money::ZERO
     }
+
+    /// Whether a change from those terms to these is made at once: they cost more in a year, or the same and bring more
+    /// credit. Of two that are alike in both, one is begun at once where it brings no credit: going back and forth must
+    /// not bring credit each time.
+    pub fn is_step_up_from(&self, before: &Self) -> bool {
+        let (ours, theirs) = (self.worth_a_year(), before.worth_a_year());
+        ours > theirs || ours == theirs && self.included_credit == Money::ZERO
+    }
+
+    fn worth_a_year(&self) -> (i128, i128) {
+        let in_a_year = |amount: Money| i128::from(amount.nanos()) * self.interval.cycles_a_year();
+        (in_a_year(self.period_amount), in_a_year(self.included_credit))
+    }
 }
 
 /// What a subscriber of a plan begins with.
@@ -92,6 +115,39 @@ pub struct Offer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn terms((price, credit, interval): (i64, i64, Interval)) -> Terms {
+        Terms {
+            plan_id: PlanId::from_bits(2),
+            name: "A plan".to_owned(),
+            period_amount: Money::from_nanos(price),
+            included_credit: Money::from_nanos(credit),
+            interval,
+            rollover: Rollover::None,
+            bundle_rollover: Rollover::None,
+        }
+    }
+
+    #[test]
+    fn a_step_up_costs_more_in_a_year_or_brings_more_for_the_same() {
+        use Interval::{Day, Month, Week, Year};
+        let table = [
+            ((0, 0, Month), (25, 0, Month), true),
+            ((25, 25, Month), (25, 20, Month), false),
+            ((25, 20, Month), (25, 25, Month), true),
+            ((25, 25, Month), (0, 900, Month), false),
+            ((25, 25, Month), (290, 290, Year), false),
+            ((25, 25, Month), (6, 0, Week), true),
+            ((1, 1, Day), (365, 365, Year), false),
+            ((0, 5, Month), (0, 5, Month), false),
+            ((0, 0, Month), (0, 0, Day), true),
+            ((0, 5, Month), (0, 0, Month), false),
+            ((i64::MAX, 0, Day), (i64::MAX, i64::MAX, Day), true),
+        ];
+        for (from, to, is_step_up) in table {
+            assert_eq!(terms(to).is_step_up_from(&terms(from)), is_step_up, "{from:?} {to:?}");
+        }
+    }
 
     #[test]
     fn words_are_read_as_they_are_written() {
