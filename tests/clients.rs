@@ -33,11 +33,12 @@ fn the_lava_sdk_9_manages_keys_and_forwards_calls() {
 }
 
 #[test]
-fn the_lava_sdk_11_keeps_meters_plans_and_bundles() {
+fn the_lava_sdk_11_keeps_meters_plans_bundles_and_subscriptions() {
     let house = House::new();
     Script::new("lava-monetize.mjs", &house)
         .variable("LAVA_PACKAGE", "lava-11")
         .run();
+    check_books(house);
 }
 
 #[test]

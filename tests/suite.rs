@@ -25,6 +25,7 @@ mod provider_keys;
 mod retries;
 mod storage;
 mod streams;
+mod subscriptions;
 mod support;
 mod tidy;
 mod tls;

@@ -95,10 +95,14 @@ impl Serving {
             journal: journal.clone(),
             gateway: gateway.clone(),
         };
+        let half_deleted = booted.replica.half_deleted();
         let crew = Arc::new(Crew::new(parts, booted.replica));
         let server = run_server(config, crew, state.clone(), listener)?;
         while !shared.is_complete() {
             tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        for whose in half_deleted {
+            actix_rt::spawn(http::subscriptions::end_for_good(state.clone(), whose));
         }
         Ok(Self {
             state,

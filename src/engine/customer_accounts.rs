@@ -46,6 +46,11 @@ pub enum ChangeError {
     HasSubscription,
     #[error("the meter is not on the customer's plan")]
     NotOnPlan,
+    /// Deleted meanwhile.
+    #[error("there is no such customer")]
+    NoCustomer,
+    #[error("the plan of the subscription has no such bundle")]
+    NoBundle,
     #[error("the journal is full")]
     JournalFull,
     #[error("the customers' shards have stopped")]

@@ -74,11 +74,14 @@ impl CustomerShard {
     fn catch_up(&mut self, whose: Whose, now_s: i64) {
         while let Some(account) = self.accounts.get(&whose.customer_id)
             && let Some(subscription) = &account.subscription
-            && subscription.wakes_at_s().is_some_and(|at_s| at_s <= now_s)
+            && let Some(at_s) = subscription.wakes_at_s()
+            && at_s <= now_s
         {
             let turn = subscription.catch_up(account.credit.credit, now_s);
             if turn.subscription == *subscription && turn.entries.is_empty() {
-                // Only a payment helps it on.
+                // Only a payment helps it on, whose turn says when it wakes again. Until then it is not looked at each
+                // second, and does not stand before others.
+                self.wakes.remove(&(at_s, whose.customer_id));
                 return;
             }
             if let Err(error) = self.make(whose, &turn) {
@@ -323,7 +326,12 @@ impl Handler<Read> for CustomerShard {
     type Result = MessageResult<Read>;
 
     fn handle(&mut self, message: Read, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.current(message.whose).clone())
+        // Who is only looked at takes no place.
+        MessageResult(if self.accounts.contains_key(&message.whose.customer_id) {
+            self.current(message.whose).clone()
+        } else {
+            CustomerAccount::new(message.whose.merchant_id)
+        })
     }
 }
 

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::domain::customer::{CustomerFields, split_name};
 use crate::domain::ids::{CustomerId, MerchantId};
+use crate::engine::customer_accounts::Whose;
 use crate::engine::customers::Customers;
 use crate::engine::random;
 use crate::storage::StorageError;
@@ -29,6 +30,7 @@ use super::json_body::JsonBody;
 use super::page::{envelope, read_page};
 use super::query::Query;
 use super::state::AppState;
+use super::subscriptions::end_for_good;
 use super::time::iso_millis;
 use super::turns::to_the_end;
 
@@ -36,6 +38,8 @@ type State = web::Data<AppState>;
 
 /// How long rows that did not answer are left alone.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// How long a deletion waits for the end of the subscription.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// POST: 201 with a new customer, 200 with the one who has this reference id already, as he is.
 pub async fn create(auth: SecretKeyAuth, state: State, body: JsonBody) -> Result<HttpResponse, ApiError> {
@@ -115,16 +119,23 @@ pub async fn update(
     Ok(HttpResponse::Ok().json(shown(&state, row).await?))
 }
 
-/// DELETE: he is unknown from now on, and his reference id is free.
+/// DELETE: he is unknown from now on, his reference id is free, and his subscription ends with all its credit.
 pub async fn delete(auth: SecretKeyAuth, state: State, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let (merchant_id, name) = (auth.merchant_id(), name_in(&request));
     let known = known_id(&state, merchant_id, &name);
-    change(&state, merchant_id, known, move |connection, held| {
+    let customer_id = change(&state, merchant_id, known, move |connection, held| {
         let row = rows::delete(connection, merchant_id, &name)?;
         held.remove(row.id);
-        Ok(())
+        Ok(row.id)
     })
     .await?;
+    let whose = Whose {
+        customer_id,
+        merchant_id,
+    };
+    // It goes on by itself where it takes longer: he is gone already.
+    let ending = actix_rt::spawn(end_for_good(state, whose));
+    drop(tokio::time::timeout(PATIENCE, ending).await);
     Ok(HttpResponse::Ok().json(json!({ "success": true })))
 }
 
@@ -160,7 +171,14 @@ async fn read_again(state: State, merchant_id: MerchantId, id: CustomerId) {
             .run(move |connection| rows::find(connection, merchant_id, &name));
         match known.await {
             Ok(row) => state.customers.insert(row.reference()),
-            Err(StorageError::NotFound) => state.customers.remove(id),
+            Err(StorageError::NotFound) => {
+                state.customers.remove(id);
+                let whose = Whose {
+                    customer_id: id,
+                    merchant_id,
+                };
+                actix_rt::spawn(end_for_good(state.clone(), whose));
+            }
             Err(_) => continue,
         }
         return;
@@ -200,21 +218,24 @@ async fn shown(state: &State, row: CustomerRow) -> Result<Value, ApiError> {
     Ok(show(&row, &subscription))
 }
 
-/// The official clients type the parts of a contact as strings, so what is not known is empty and not null.
 fn show(row: &CustomerRow, subscription: &Value) -> Value {
-    let fields = &row.fields;
-    let (first_name, last_name) = split_name(fields.name.as_deref());
     json!({
         "customer_id": row.id,
-        "reference_id": fields.reference_id,
-        "contact": {
-            "phone": fields.phone.as_deref().unwrap_or_default(),
-            "email": fields.email.as_deref().unwrap_or_default(),
-            "first_name": first_name,
-            "last_name": last_name,
-        },
+        "reference_id": row.fields.reference_id,
+        "contact": show_contact(&row.fields),
         "subscription": in_brief(subscription),
-        "metadata": fields.metadata,
+        "metadata": row.fields.metadata,
         "created_at": iso_millis(row.created_at_ms),
+    })
+}
+
+/// The official clients type the parts of a contact as strings, so what is not known is empty and not null.
+pub(super) fn show_contact(fields: &CustomerFields) -> Value {
+    let (first_name, last_name) = split_name(fields.name.as_deref());
+    json!({
+        "phone": fields.phone.as_deref().unwrap_or_default(),
+        "email": fields.email.as_deref().unwrap_or_default(),
+        "first_name": first_name,
+        "last_name": last_name,
     })
 }

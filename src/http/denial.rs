@@ -1,10 +1,12 @@
-//! Denials as answers: the statuses, the figures and the retry headers of each refusal of a spend key or an account.
+//! Denials as answers: the statuses, the figures and the retry headers of each refusal of a spend key, an account or a
+//! subscription.
 //! A refusal that waiting cures says when to come back; one that it does not cure says not to retry, because the
 //! official clients would otherwise repeat a 4xx that cannot change.
 
 use crate::domain::money::Money;
 use crate::domain::rate::RateStatus;
 use crate::domain::spend::{Denial, Now, SpendShortage};
+use crate::domain::subscription::Refusal;
 use crate::engine::accounts::{AccountRefusal, PostError};
 use crate::engine::customer_accounts::{ChangeError, CreditRefusal};
 use crate::engine::spend::Stopped;
@@ -91,25 +93,30 @@ impl From<CreditRefusal> for ApiError {
     }
 }
 
-impl From<ChangeError> for ApiError {
-    fn from(error: ChangeError) -> Self {
-        match error {
-            ChangeError::NotOnPlan => CreditRefusal::NotOnPlan.into(),
-            ChangeError::JournalFull => Self::new(ErrorCode::BillingBacklog),
-            ChangeError::Stopped => Self::from(Stopped),
-            ChangeError::Refused(_) | ChangeError::NoSubscription | ChangeError::HasSubscription => {
-                Self::new(ErrorCode::Conflict).say(format!("This cannot be done now: {error}."))
-            }
-        }
-    }
-}
-
 impl From<PostError> for ApiError {
     fn from(error: PostError) -> Self {
         match error {
             PostError::Unknown => Self::new(ErrorCode::NotFound),
             PostError::JournalFull => Self::new(ErrorCode::BillingBacklog),
             PostError::Stopped => Self::from(Stopped),
+        }
+    }
+}
+
+impl From<ChangeError> for ApiError {
+    fn from(error: ChangeError) -> Self {
+        let conflict = |words: &str, param: &str| Self::new(ErrorCode::Conflict).say(words).param(param);
+        match error {
+            ChangeError::Refused(Refusal::Cancelled) => conflict("The subscription is cancelled.", "subscription_id"),
+            ChangeError::Refused(Refusal::NothingPending) => conflict("No change is pending.", "pending_change"),
+            ChangeError::Refused(Refusal::NotDue) => conflict("No such payment is due.", "subscription_id"),
+            ChangeError::NoSubscription => conflict("The customer has no active subscription.", "customer_id"),
+            ChangeError::HasSubscription => conflict("The customer is subscribed to this plan already.", "customer_id"),
+            ChangeError::NotOnPlan => CreditRefusal::NotOnPlan.into(),
+            ChangeError::NoCustomer => Self::new(ErrorCode::CustomerNotFound).param("customer_id"),
+            ChangeError::NoBundle => Self::missing("auto_top_up_bundle_id", "credit bundle of this plan"),
+            ChangeError::JournalFull => Self::new(ErrorCode::BillingBacklog),
+            ChangeError::Stopped => Self::from(Stopped),
         }
     }
 }

@@ -92,6 +92,7 @@ fn management_routes(config: &mut ServiceConfig) {
     meter_routes(config);
     plan_routes(config);
     customer_routes(config, "/customers");
+    subscription_routes(config);
     let announce = || from_fn(limits::announce::<BoxBody>);
     config
         .service(
@@ -168,6 +169,23 @@ fn customer_routes(config: &mut ServiceConfig, path: &str) {
         .service(
             plain(&format!("{path}/{{id}}/subscription"))
                 .route(web::get().to(customers::retrieve_subscription))
+                .wrap(announce()),
+        );
+}
+
+fn subscription_routes(config: &mut ServiceConfig) {
+    let announce = || from_fn(limits::announce::<BoxBody>);
+    config
+        .service(
+            plain("/subscriptions")
+                .route(web::get().to(subscriptions::list))
+                .route(web::post().to(subscriptions::create))
+                .wrap(announce()),
+        )
+        .service(
+            plain("/subscriptions/{id}")
+                .route(web::patch().to(subscriptions::update))
+                .route(web::delete().to(subscriptions::cancel))
                 .wrap(announce()),
         );
 }

@@ -2,6 +2,8 @@
 //! him, but no query here finds it. Wherever a customer is named, both his id and the merchant's reference id are good,
 //! and only among the merchant's own.
 
+use std::collections::HashMap;
+
 use diesel::dsl;
 use diesel::pg::PgRowByRowLoadingMode;
 use diesel::prelude::*;
@@ -86,6 +88,22 @@ pub fn find(
             .try_into(),
         Err(_) => find_by_reference(connection, merchant, id_or_reference),
     }
+}
+
+/// Those of these customers who are there.
+pub fn find_all(
+    connection: &mut PgConnection,
+    merchant: MerchantId,
+    ids: &[CustomerId],
+) -> Result<HashMap<CustomerId, CustomerRow>, StorageError> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let rows = customers::table
+        .filter(living(merchant))
+        .filter(customers::id.eq_any(ids))
+        .select(StoredCustomer::as_select())
+        .load(connection)?;
+    let rows = rows.into_iter().map(CustomerRow::try_from);
+    rows.map(|row| row.map(|row| (row.id, row))).collect()
 }
 
 pub fn list(

@@ -21,6 +21,7 @@ use crate::domain::customer_account::CustomerAccount;
 use crate::domain::ids::{CustomerId, MerchantId, WalletId};
 use crate::domain::key::KeySettings;
 use crate::domain::spend::StoredCounters;
+use crate::engine::customer_accounts::Whose;
 use crate::engine::customers::Customers;
 use crate::engine::keyring::{Credential, Merchant, SecretKey, WalletKey};
 use crate::engine::ports::LaneMark;
@@ -78,6 +79,21 @@ impl Replica {
             tariffs.put_plan(row.listed());
         }
         tariffs
+    }
+
+    /// Customers who are deleted and whose subscription is not ended: a crash came between the two.
+    pub fn half_deleted(&self) -> Vec<Whose> {
+        let accounts = self.customer_accounts.iter();
+        let whose = accounts.filter_map(|(id, account)| {
+            account.active_subscription()?;
+            Some(Whose {
+                customer_id: *id,
+                merchant_id: account.merchant_id,
+            })
+        });
+        whose
+            .filter(|whose| self.customers.by_id(whose.customer_id).is_none())
+            .collect()
     }
 }
 

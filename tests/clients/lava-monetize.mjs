@@ -1,4 +1,4 @@
-// The methods of the Lava SDK by which a merchant sells: meters, plans and credit bundles. LAVA_PACKAGE names its version.
+// The methods of the Lava SDK by which a merchant sells: meters, plans, credit bundles and subscriptions. LAVA_PACKAGE names its version.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
@@ -128,4 +128,64 @@ test('a plan that is wrong comes as an error that names the field', async () => 
   await assert.rejects(subscriptions.createPlan({ ...plan, [index]: 0 }), refusal(400, index));
   const { plan_id: id } = await subscriptions.createPlan(plan);
   await assert.rejects(subscriptions.updatePlan(id, { period_amount: '1.00' }), refusal(400, 'period_amount'));
+});
+
+test('a customer subscribes to a free plan, changes his bundle, leaves, and is listed', async () => {
+  const { customers, subscriptions } = lava;
+  const bundles = [{ name: 'Small', cost: '9.00', credit_amount: '10.00' }];
+  const plan = { name: 'Starter', period_amount: '0', included_credit: '5.00', billing_interval: 'month', credit_bundles: bundles };
+  const { plan_id: planId, credit_bundles: [bundle] } = await subscriptions.createPlan(plan);
+  const contact = { phone: '+15551234567', email: 'jane@example.com', first_name: 'Jane', last_name: 'Smith' };
+  const { customer_id: customerId } = await customers.create({
+    reference_id: 'subscriber', name: 'Jane Smith', email: contact.email, phone: contact.phone,
+  });
+  const { subscription } = await subscriptions.create({ customer_id: 'subscriber', plan_id: planId });
+  assert.match(subscription.subscription_id, /^sub_/);
+  assert.deepEqual(Object.keys(subscription).sort(), [
+    'auto_top_up_bundle_id', 'cancelled_at', 'credits', 'cycle_end_at', 'cycle_start_at', 'pending_change', 'plan',
+    'plan_id', 'started_at', 'status', 'subscription_id',
+  ]);
+  assert.deepEqual([subscription.status, subscription.plan_id, subscription.cancelled_at], ['active', planId, null]);
+  assert.deepEqual(subscription.plan, {
+    name: 'Starter', period_amount: '0.00', included_credit: '5.00', billing_interval: 'month',
+    rollover_type: 'none', bundle_rollover_type: 'full',
+  });
+  assert.deepEqual(subscription.credits, { total_remaining: '5.00', cycle_remaining: '5.00', bundle_remaining: '0.00' });
+  assert.ok(Date.parse(subscription.cycle_end_at) > Date.parse(subscription.cycle_start_at));
+  assert.deepEqual(await customers.getSubscription('subscriber'), { subscription });
+  const { subscription: brief } = await customers.retrieve(customerId);
+  assert.deepEqual(brief, { subscription_id: subscription.subscription_id, plan_id: planId, name: 'Starter', status: 'active' });
+
+  const { subscription_id: id } = subscription;
+  const { credit_bundle_id: bundleId } = bundle;
+  assert.deepEqual(await subscriptions.update(id, { auto_top_up_bundle_id: bundleId }), { success: true });
+  assert.deepEqual(await subscriptions.cancel(id), { success: true });
+  const leaving = {
+    ...subscription,
+    auto_top_up_bundle_id: bundleId,
+    pending_change: { type: 'cancellation', effective_at: subscription.cycle_end_at },
+  };
+  const [listed, ...others] = (await subscriptions.list({ customer_id: customerId, limit: 5 })).data;
+  assert.deepEqual([listed, others], [{ ...leaving, customer_id: customerId, customer: contact }, []]);
+  assert.deepEqual(await subscriptions.update(id, { auto_top_up_bundle_id: null }), { success: true });
+  assert.equal((await customers.getSubscription(customerId)).subscription.auto_top_up_bundle_id, null);
+
+  assert.deepEqual(await customers.delete(customerId), { success: true });
+  assert.deepEqual((await subscriptions.list()).data, []);
+  const [ended] = await allOf((page) => subscriptions.list({ ...page, status: 'cancelled' }));
+  assert.deepEqual([ended.subscription_id, ended.status, ended.credits.total_remaining], [id, 'cancelled', '0.00']);
+});
+
+test('a subscription that is wrong comes as an error that names the field', async () => {
+  const { customers, subscriptions } = lava;
+  const { customer_id: customerId } = await customers.create({});
+  const { plan_id: paid } = await subscriptions.createPlan({ name: 'Paid', period_amount: '1.00', billing_interval: 'day' });
+  const { plan_id: free } = await subscriptions.createPlan({ name: 'Free', period_amount: '0', billing_interval: 'day' });
+  const create = (customer_id, plan_id) => subscriptions.create({ customer_id, plan_id });
+  await assert.rejects(create(customerId, paid), refusal(400, 'plan_id'));
+  await assert.rejects(create(customerId, 'sc_none'), refusal(404, 'plan_id'));
+  await assert.rejects(create('nobody', free), refusal(404, 'customer_id'));
+  await create(customerId, free);
+  await assert.rejects(create(customerId, free), refusal(409, 'customer_id'));
+  await assert.rejects(subscriptions.cancel('sub_none'), refusal(404, 'subscription_id'));
 });

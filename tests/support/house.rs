@@ -124,7 +124,7 @@ impl Books {
             "(SELECT COALESCE(SUM(total_spend), 0) FROM spend_key_counters)",
             "(SELECT COUNT(*) FROM requests WHERE spend_key_id IS NOT NULL AND attempt_of IS NULL)",
             "(SELECT COALESCE(SUM(total_requests), 0) FROM spend_key_counters)",
-            "(SELECT COALESCE((SELECT SUM(amount) FROM movements), 0) \
+            "(SELECT COALESCE((SELECT SUM(amount) FROM movements WHERE account_kind = 'wallet'), 0) \
              - COALESCE((SELECT SUM(cost) FROM requests WHERE provider_key_type = 'managed'), 0))",
             "(SELECT SUM(balance) FROM wallets)",
             "(SELECT COALESCE(SUM(amount), 0) FROM ledger_entries)",

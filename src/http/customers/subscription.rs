@@ -1,22 +1,27 @@
-//! What a customer's answers say of his subscription. One place asks for it: the rest shows what it says, whole or in
-//! brief. Without a subscription it is null.
+//! What a customer's answers say of his subscription, whole or in brief. Without an active one it is null.
 
 use actix_web::web;
+use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
+use crate::engine::customer_accounts::Whose;
 use crate::http::error::ApiError;
 use crate::http::state::AppState;
+use crate::http::subscriptions::show_active;
 use crate::storage::customers::CustomerRow;
 
-/// The subscription of each of these customers, whole, in their order. Nothing can be subscribed to yet.
-pub async fn subscriptions_of(_: &web::Data<AppState>, customers: &[CustomerRow]) -> Result<Vec<Value>, ApiError> {
-    Ok(vec![Value::Null; customers.len()])
+/// The subscription of each of these customers, whole, in their order.
+pub async fn subscriptions_of(state: &web::Data<AppState>, customers: &[CustomerRow]) -> Result<Vec<Value>, ApiError> {
+    try_join_all(customers.iter().map(|customer| subscription_of(state, customer))).await
 }
 
 /// The subscription of one customer, whole.
 pub async fn subscription_of(state: &web::Data<AppState>, customer: &CustomerRow) -> Result<Value, ApiError> {
-    let mut found = subscriptions_of(state, std::slice::from_ref(customer)).await?;
-    Ok(found.pop().unwrap_or(Value::Null))
+    let whose = Whose {
+        customer_id: customer.id,
+        merchant_id: customer.merchant_id,
+    };
+    show_active(state, whose).await
 }
 
 /// What a customer's own answer shows of his subscription.

@@ -7,7 +7,7 @@ use crate::domain::credit::Credit;
 use crate::domain::ids::CustomerId;
 use crate::domain::subscription::{Pending, Status, Subscription};
 
-use super::time::iso_seconds;
+use crate::http::time::iso_seconds;
 
 /// All fields of one subscription; `credit` is its customer's.
 pub fn show(subscription: &Subscription, credit: Credit) -> Value {
