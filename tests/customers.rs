@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use caldera::domain::ids::CustomerId;
 use serde_json::{Map, Value, json};
 
-use crate::support::house::House;
+use crate::support::house::{House, chat};
 use crate::support::http::Client;
 
 fn make(house: &House, body: Value) -> Value {
@@ -249,4 +250,46 @@ fn twins_with_one_reference_id_get_one_customer() {
         .client()
         .post("/v1/customers", &json!({ "reference_id": "twin", "name": "Second" }));
     assert_eq!(again.expect_status(200).json()["contact"]["first_name"], "First");
+}
+
+#[test]
+fn lists_and_usage_take_his_reference_id_for_him() {
+    let house = House::new();
+    let client = house.server.client();
+    let him = make(&house, json!({ "reference_id": "user-1" }));
+    make(&house, json!({ "reference_id": "user-2" }));
+    for _ in 0..2 {
+        let answer = client.post("/v1/chat/completions", &chat("")).expect_status(200);
+        house.row(&answer);
+    }
+    let id: CustomerId = id_of(&him).parse().unwrap();
+    let uuid = id.uuid();
+    house.database.execute(&format!(
+        "UPDATE requests SET customer_id = '{uuid}' WHERE id = (SELECT id FROM requests LIMIT 1)"
+    ));
+    house.database.execute(&format!(
+        "INSERT INTO usage_quarters SELECT merchant_id, '{uuid}', meter_id, quarter, 1, 0, 0, 0 FROM usage_quarters \
+         WHERE owner_id = merchant_id LIMIT 1"
+    ));
+    for (name, count) in [(id_of(&him).as_str(), 1), ("user-1", 1), ("user-2", 0)] {
+        let listed = client.get(&format!("/v1/requests?customer_id={name}")).json();
+        assert_eq!(listed["data"].as_array().unwrap().len(), count, "{name}");
+        let usage = client.get(&format!("/v1/usage?start=2020-01-01T00:00:00Z&customer_id={name}"));
+        assert_eq!(usage.json()["totals"]["total_requests"], count, "{name}");
+    }
+    for path in ["/v1/requests?", "/v1/usage?start=2020-01-01T00:00:00Z&"] {
+        let unknown = client.get(&format!("{path}customer_id=user-3")).expect_status(404);
+        assert_eq!(unknown.error_code(), "customer_not_found");
+        assert_eq!(unknown.json()["error"]["param"], "customer_id");
+    }
+    // Another's reference ids are his own.
+    assert_eq!(
+        other_merchant(&house).get("/v1/requests?customer_id=user-1").status,
+        404
+    );
+    // Who is deleted keeps his usage, under his id alone.
+    client.delete("/v1/customers/user-1").expect_status(200);
+    assert_eq!(client.get("/v1/requests?customer_id=user-1").status, 404);
+    let kept = client.get(&format!("/v1/requests?customer_id={id}")).json();
+    assert_eq!(kept["data"].as_array().unwrap().len(), 1);
 }

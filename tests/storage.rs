@@ -4,6 +4,8 @@ mod customers;
 mod fixtures;
 mod idempotency;
 mod lease;
+mod rollups;
+mod size;
 mod spend_keys;
 mod subscriptions;
 mod tariffs;

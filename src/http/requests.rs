@@ -16,7 +16,7 @@ pub use self::report::create;
 use self::shown::{MeterKinds, show};
 
 use super::auth::SecretKeyAuth;
-use super::error::ApiError;
+use super::error::{ApiError, ErrorCode};
 use super::page::{envelope, read_page};
 use super::query::Query;
 use super::state::AppState;
@@ -28,8 +28,8 @@ type State = web::Data<AppState>;
 
 /// GET of the list, newest first.
 pub async fn list(auth: SecretKeyAuth, state: State, query: Query) -> Result<HttpResponse, ApiError> {
-    let (page, filter) = (read_page(&query)?, read_filter(&query)?);
     let merchant_id = auth.merchant_id();
+    let (page, filter) = (read_page(&query)?, read_filter(&query, &state, merchant_id)?);
     let (found, kinds) = state
         .database
         .run(move |connection| {
@@ -65,13 +65,24 @@ pub async fn retrieve(auth: SecretKeyAuth, state: State, request: HttpRequest) -
 }
 
 /// The filters of lists and of usage.
-pub fn read_filter(query: &Query) -> Result<RequestFilter, ApiError> {
+pub fn read_filter(query: &Query, state: &AppState, merchant_id: MerchantId) -> Result<RequestFilter, ApiError> {
     Ok(RequestFilter {
         spend_key_id: query.id::<SpendKeyId>("spend_key_id")?,
-        customer_id: query.id::<CustomerId>("customer_id")?,
+        customer_id: read_customer(query, state, merchant_id)?,
         meter_id: query.id::<MeterId>("meter_id")?,
         metadata: query.metadata_filters()?,
     })
+}
+
+/// A customer by his id, also where he is deleted, for his usage stays; or by his reference id.
+fn read_customer(query: &Query, state: &AppState, merchant_id: MerchantId) -> Result<Option<CustomerId>, ApiError> {
+    let Some(name) = query.text("customer_id")? else {
+        return Ok(None);
+    };
+    let by_reference = || state.customers.find(merchant_id, name).map(|customer| customer.id);
+    let id = name.parse().ok().or_else(by_reference);
+    id.map(Some)
+        .ok_or_else(|| ApiError::new(ErrorCode::CustomerNotFound).param("customer_id"))
 }
 
 async fn find(state: &State, merchant_id: MerchantId, id: RequestId) -> Result<(RequestRow, MeterKinds), StorageError> {

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web};
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime, SecondsFormat, TimeDelta, TimeZone as _};
 use serde_json::{Map, Value, json};
 
-use crate::storage::usage::{UsageDay, UsageFigures, UsagePeriod, by_day};
+use crate::storage::usage::{UsageDay, UsageFigures, UsagePeriod, by_day, last_ms_of_quarter};
 
 use super::auth::SecretKeyAuth;
 use super::error::ApiError;
@@ -18,6 +18,12 @@ pub async fn retrieve(auth: SecretKeyAuth, state: web::Data<AppState>, query: Qu
     let now_ms = state.now().wall_ms;
     let start = instant(&query, "start")?.ok_or_else(|| ApiError::invalid("start", "is required"))?;
     let end_ms = instant(&query, "end")?.map_or(now_ms, |end| end.timestamp_millis());
+    // Nothing is later than now, so that a quarter that is not over may be asked for whole.
+    let end_ms = if end_ms < now_ms {
+        end_ms
+    } else {
+        last_ms_of_quarter(end_ms)
+    };
     if end_ms < start.timestamp_millis() {
         return Err(ApiError::invalid("end", "must not be before `start`"));
     }
@@ -27,7 +33,8 @@ pub async fn retrieve(auth: SecretKeyAuth, state: web::Data<AppState>, query: Qu
         end_ms,
         utc_offset_s: zone.local_minus_utc(),
     };
-    let (merchant_id, filter) = (auth.merchant_id(), read_filter(&query)?);
+    let merchant_id = auth.merchant_id();
+    let filter = read_filter(&query, &state, merchant_id)?;
     let report = state
         .database
         .run(move |connection| by_day(connection, merchant_id, period, &filter))

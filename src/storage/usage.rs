@@ -1,5 +1,10 @@
-//! What a merchant used, by day: sums over the rows of requests. A day is one of the caller's zone, given as an offset
-//! from UTC; days without a request are left out.
+//! What a merchant used, by day: sums over quarters of an hour that are kept as the rows are written, and over the rows
+//! themselves where a period begins or ends within a quarter, or where nothing is kept of what is asked for. A day is one
+//! of the caller's zone, given as an offset from UTC; days without a request are left out.
+
+mod quarters;
+
+use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use diesel::prelude::*;
@@ -10,6 +15,7 @@ use super::requests::RequestFilter;
 use super::{StorageError, column};
 use crate::domain::ids::{CustomerId, MerchantId, MeterId, SpendKeyId};
 use crate::domain::money::Money;
+pub use quarters::{QuarterScope, last_ms_of_quarter, quarter_start_ms};
 
 /// Which time, and whose days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,17 +57,47 @@ pub fn by_day(
     period: UsagePeriod,
     filter: &RequestFilter,
 ) -> Result<UsageReport, StorageError> {
-    let rows: Vec<StoredDay> = sql_query(
+    let mut stored = Vec::new();
+    match quarters::whole_quarters(period).zip(quarters::rows_of(merchant, filter)) {
+        None => stored.extend(rows_by_day(connection, merchant, period, filter)?),
+        Some((whole, owner)) => {
+            let before = UsagePeriod {
+                end_ms: whole.start_ms - 1,
+                ..period
+            };
+            let after = UsagePeriod {
+                start_ms: whole.end_ms + 1,
+                ..period
+            };
+            stored.extend(quarters::by_day(connection, merchant, whole, owner)?);
+            for edge in [before, after] {
+                if edge.start_ms <= edge.end_ms {
+                    stored.extend(rows_by_day(connection, merchant, edge, filter)?);
+                }
+            }
+        }
+    }
+    Ok(UsageReport::from(stored))
+}
+
+/// The sums over the rows themselves.
+fn rows_by_day(
+    connection: &mut PgConnection,
+    merchant: MerchantId,
+    period: UsagePeriod,
+    filter: &RequestFilter,
+) -> Result<Vec<StoredDay>, StorageError> {
+    let days = sql_query(
         "SELECT (admitted_at AT TIME ZONE 'UTC' + $4 * interval '1 second')::date AS date, \
          count(*) AS request_count, \
-         least(sum(input_tokens + cache_read_tokens + cache_write_tokens + cache_write_1h_tokens + output_tokens), \
-         9223372036854775807)::bigint AS tokens, \
+         least(sum(input_tokens::numeric + cache_read_tokens + cache_write_tokens + cache_write_1h_tokens \
+         + output_tokens), 9223372036854775807)::bigint AS tokens, \
          least(sum(cost), 9223372036854775807)::bigint AS cost, \
          least(sum(charge), 9223372036854775807)::bigint AS charge \
          FROM requests WHERE merchant_id = $1 AND admitted_at >= $2 AND admitted_at <= $3 \
          AND ($5 IS NULL OR spend_key_id = $5) AND ($6 IS NULL OR customer_id = $6) \
          AND ($7 IS NULL OR meter_id = $7) AND ($8 IS NULL OR metadata @> $8) \
-         GROUP BY 1 ORDER BY 1",
+         GROUP BY 1",
     )
     .bind::<SqlUuid, _>(merchant.uuid())
     .bind::<Timestamptz, _>(column::instant(period.start_ms))
@@ -72,11 +108,26 @@ pub fn by_day(
     .bind::<Nullable<SqlUuid>, _>(filter.meter_id.map(MeterId::uuid))
     .bind::<Nullable<Jsonb>, _>(filter.metadata.as_ref())
     .load(connection)?;
-    let days: Vec<UsageDay> = rows.into_iter().map(UsageDay::from).collect();
-    let totals = days
-        .iter()
-        .fold(UsageFigures::default(), |sum, day| sum.plus(day.figures));
-    Ok(UsageReport { days, totals })
+    Ok(days)
+}
+
+impl From<Vec<StoredDay>> for UsageReport {
+    /// A day may come in parts.
+    fn from(stored: Vec<StoredDay>) -> Self {
+        let mut days: BTreeMap<NaiveDate, UsageFigures> = BTreeMap::new();
+        for part in stored {
+            let day = days.entry(part.date).or_default();
+            *day = day.plus(part.into());
+        }
+        let totals = days
+            .values()
+            .fold(UsageFigures::default(), |sum, figures| sum.plus(*figures));
+        let day = |(date, figures)| UsageDay { date, figures };
+        Self {
+            days: days.into_iter().map(day).collect(),
+            totals,
+        }
+    }
 }
 
 impl UsageFigures {
@@ -104,17 +155,14 @@ struct StoredDay {
     charge: i64,
 }
 
-impl From<StoredDay> for UsageDay {
+impl From<StoredDay> for UsageFigures {
+    /// CHECKs keep sums from being negative.
     fn from(row: StoredDay) -> Self {
-        let figures = UsageFigures {
+        Self {
             request_count: row.request_count.unsigned_abs(),
             tokens: row.tokens.unsigned_abs(),
             cost: Money::from_nanos(row.cost),
             charge: Money::from_nanos(row.charge),
-        };
-        Self {
-            date: row.date,
-            figures,
         }
     }
 }

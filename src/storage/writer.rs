@@ -6,6 +6,7 @@
 mod columns;
 mod credit;
 mod deltas;
+mod rollups;
 mod statements;
 
 use diesel::Connection as _;
@@ -90,6 +91,7 @@ fn move_balances(connection: &mut PgConnection, written: &Written<'_>) -> Result
     }
     credit::move_credit(connection, &deltas.credit)?;
     credit::move_quantities(connection, &deltas.quantities)?;
+    rollups::add(connection, &written.settled)?;
     statements::insert_ledger(connection, batch_id, &deltas.ledger)?;
     Ok(())
 }

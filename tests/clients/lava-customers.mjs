@@ -58,3 +58,12 @@ test('a deleted customer is gone and his reference id is free', async () => {
   await assert.rejects(lava.customers.retrieve(id), refused(404));
   assert.notEqual((await lava.customers.create({ reference_id: 'sdk-6' })).customer_id, id);
 });
+
+test('lists of requests and usage take a reference id for a customer', async () => {
+  await lava.customers.create({ reference_id: 'sdk-7' });
+  const listed = await lava.requests.list({ customer_id: 'sdk-7' });
+  assert.deepEqual([listed.data, listed.has_more], [[], false]);
+  const usage = await lava.usage.retrieve({ start: '2026-01-01T00:00:00+05:45', customer_id: 'sdk-7' });
+  assert.deepEqual([usage.items, usage.totals.total_requests], [[], 0]);
+  await assert.rejects(lava.requests.list({ customer_id: 'sdk-nobody' }), refused(404));
+});

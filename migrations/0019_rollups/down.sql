@@ -1,0 +1,10 @@
+DROP INDEX requests_by_customer_and_meter;
+DROP INDEX requests_by_meter;
+DROP INDEX requests_by_customer;
+DROP INDEX requests_by_spend_key;
+DROP INDEX requests_by_merchant;
+CREATE INDEX requests_by_merchant ON requests (merchant_id, id DESC);
+CREATE INDEX requests_by_spend_key ON requests (spend_key_id, id DESC) WHERE spend_key_id IS NOT NULL;
+CREATE INDEX requests_by_customer ON requests (customer_id, id DESC) WHERE customer_id IS NOT NULL;
+CREATE INDEX requests_by_meter ON requests (meter_id, id DESC) WHERE meter_id IS NOT NULL;
+DROP TABLE usage_quarters;
