@@ -38,6 +38,21 @@ fn every_management_post_makes_one_thing_for_a_key_and_answers_it_again() {
         ),
         ("/v1/customers".to_owned(), json!({ "name": "one" }), "customers", 201),
         (
+            "/v1/meters".to_owned(),
+            json!({
+                "name": "one", "rate_type": "fixed", "tier_type": "tokens_1m",
+                "tiers": [{ "start": "0", "rate": "1" }],
+            }),
+            "meters",
+            201,
+        ),
+        (
+            "/v1/plans".to_owned(),
+            json!({ "name": "one", "period_amount": "0", "billing_interval": "month" }),
+            "plans",
+            201,
+        ),
+        (
             "/v1/provider_keys".to_owned(),
             json!({ "provider": "openai", "key": "sk-my-own-key" }),
             "provider_keys",

@@ -60,7 +60,7 @@ macro_rules! sides {
     };
 }
 
-const QUESTIONS: [Question; 11] = [
+const QUESTIONS: [Question; 14] = [
     money(
         "ledger_entries_sum_to_zero",
         sides!(
@@ -138,6 +138,29 @@ const QUESTIONS: [Question; 11] = [
             "SELECT sum((charge_detail->>'quantity')::numeric) FROM requests \
              WHERE charge_detail IS NOT NULL AND ($1 IS NULL OR merchant_id = $1)",
             "SELECT sum(quantity) FROM meter_quantities WHERE $1 IS NULL OR merchant_id = $1"
+        ),
+    ),
+    money(
+        "usage_by_quarters",
+        sides!(
+            "SELECT sum(cost) FROM requests WHERE $1 IS NULL OR merchant_id = $1",
+            "SELECT sum(cost) FROM usage_quarters WHERE owner_id = merchant_id AND ($1 IS NULL OR merchant_id = $1)"
+        ),
+    ),
+    count(
+        "requests_by_quarters",
+        sides!(
+            "SELECT count(*) FROM requests WHERE $1 IS NULL OR merchant_id = $1",
+            "SELECT sum(request_count) FROM usage_quarters \
+             WHERE owner_id = merchant_id AND ($1 IS NULL OR merchant_id = $1)"
+        ),
+    ),
+    money(
+        "charges_by_quarters",
+        sides!(
+            "SELECT sum(charge) FROM requests WHERE customer_id IS NOT NULL AND ($1 IS NULL OR merchant_id = $1)",
+            "SELECT sum(charge) FROM usage_quarters WHERE ($1 IS NULL OR merchant_id = $1) \
+             AND meter_id <> '00000000-0000-0000-0000-000000000000'"
         ),
     ),
     count(
