@@ -170,6 +170,12 @@ ids! {
     CreditBundleId = "cb_";
     /// A customer's time on plans.
     SubscriptionId = "sub_";
+    /// An endpoint that a merchant is told events at.
+    WebhookId = "whk_";
+    /// Something that happened and is told.
+    EventId = "evt_";
+    /// One event on its way to one endpoint.
+    DeliveryId = "whd_";
 }
 
 #[cfg(test)]

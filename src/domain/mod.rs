@@ -26,4 +26,5 @@ pub mod spend;
 pub mod subscription;
 pub mod terms;
 pub mod usage;
+pub mod webhook;
 mod words;
