@@ -3,6 +3,14 @@
 
 use serde::Deserialize;
 
+/// `[webhooks]`.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookOptions {
+    /// Hosts with their ports that events may be sent to wherever they are, and without TLS.
+    pub allow_private_hosts: Vec<String>,
+}
+
 /// `[gateway]`.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]

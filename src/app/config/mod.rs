@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::domain::secret::Secret;
 use crate::engine::options::{BillingOptions, JournalOptions, SpendKeyOptions};
-use crate::gateway::options::GatewayOptions;
+use crate::gateway::options::{GatewayOptions, WebhookOptions};
 use crate::http::options::{ManagementOptions, OperatorOptions, ServerOptions};
 use crate::storage::{DatabaseOptions, embedded};
 
@@ -34,6 +34,7 @@ pub struct Config {
     pub spend_keys: SpendKeyOptions,
     pub gateway: GatewayOptions,
     pub management: ManagementOptions,
+    pub webhooks: WebhookOptions,
     pub files: FileOptions,
     pub log: LogOptions,
     pub secrets: SecretOptions,

@@ -9,6 +9,7 @@ use tracing_subscriber::EnvFilter;
 use super::ConfigError;
 use super::layers::Layers;
 use crate::domain::money::Money;
+use crate::gateway::egress::read_places;
 use crate::http::options::parse_network;
 
 const DAY_MS: i64 = 86_400_000;
@@ -76,6 +77,7 @@ const TEXTS: &[(&str, TextCheck)] = &[
     ("gateway.default_input_price", check_price),
     ("gateway.default_output_price", check_price),
     ("gateway.forward_hosts", check_forward_host),
+    ("webhooks.allow_private_hosts", check_place),
     ("log.format", check_log_format),
     ("log.filter", check_log_filter),
 ];
@@ -191,6 +193,10 @@ fn check_forward_host(text: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("must hold host names such as api.example.com, not `{text}`"))
+}
+
+fn check_place(text: &str) -> Result<(), String> {
+    read_places([&text.to_owned()]).map(|_| ())
 }
 
 fn one_of(choices: &[&str], text: &str) -> Result<(), String> {

@@ -27,7 +27,7 @@ impl PrivateHosts {
         Self(Arc::new(hosts.into_iter().collect()))
     }
 
-    fn contain(&self, host: &str, port: u16) -> bool {
+    pub(super) fn contain(&self, host: &str, port: u16) -> bool {
         self.0.contains(&(host.to_ascii_lowercase(), port))
     }
 }

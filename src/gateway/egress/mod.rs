@@ -5,8 +5,10 @@
 
 mod address;
 mod connector;
+mod destination;
 mod trust;
 
 pub use address::is_public;
 pub use connector::{GuardedConnector, PrivateHosts};
+pub use destination::{DestinationRefused, check_destination, read_places};
 pub use trust::{Trust, TrustError};
