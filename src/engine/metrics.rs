@@ -70,6 +70,11 @@ pub struct Metrics {
     pub usage_estimated: Counter,
     /// Unix milliseconds of the last batch that was written.
     pub billing_last_batch_ms: Gauge,
+    pub webhooks_delivered: Counter,
+    /// Attempts, of which a delivery has up to ten.
+    pub webhooks_failed: Counter,
+    pub webhooks_pending: Gauge,
+    pub webhooks_dead: Gauge,
 }
 
 impl Metrics {
@@ -93,6 +98,12 @@ impl Metrics {
             .collect();
         denials.sort_unstable();
         family(&mut text, "caldera_denials_total", "counter", "code", &denials);
+        let attempts = [
+            ("delivered", self.webhooks_delivered.value()),
+            ("failed", self.webhooks_failed.value()),
+        ];
+        let name = "caldera_webhook_attempts_total";
+        family(&mut text, name, "counter", "outcome", &attempts);
         for (name, value) in [
             ("caldera_clients_gone_total", self.clients_gone.value()),
             ("caldera_holds_underestimated_total", self.holds_underestimated.value()),
@@ -115,6 +126,8 @@ impl Metrics {
                 "caldera_billing_last_batch_timestamp_ms",
                 self.billing_last_batch_ms.value(),
             ),
+            ("caldera_webhook_deliveries_pending", self.webhooks_pending.value()),
+            ("caldera_webhook_deliveries_dead", self.webhooks_dead.value()),
         ] {
             single(&mut text, name, "gauge", value);
         }

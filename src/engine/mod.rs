@@ -13,6 +13,7 @@ pub mod journal;
 pub mod keyring;
 pub mod metrics;
 pub mod options;
+pub mod outbox;
 pub mod ports;
 pub mod prices;
 pub mod provider_keys;

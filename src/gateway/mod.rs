@@ -10,6 +10,7 @@ mod call;
 mod conduit;
 mod continued;
 mod count;
+pub mod courier;
 mod course;
 pub mod dialect;
 mod dispatch;

@@ -25,6 +25,7 @@ pub mod spend_keys;
 pub mod subscriptions;
 pub mod usage;
 pub mod wallets;
+pub mod webhooks;
 pub mod writer;
 
 use std::fmt;

@@ -248,8 +248,56 @@ table! {
     }
 }
 
+table! {
+    webhooks (id) {
+        id -> Uuid,
+        merchant_id -> Uuid,
+        name -> Text,
+        url -> Text,
+        events -> Nullable<Array<Text>>,
+        enabled -> Bool,
+        disabled_reason -> Nullable<Text>,
+        secret -> Binary,
+        previous_secret -> Nullable<Binary>,
+        previous_until -> Nullable<Timestamptz>,
+        failing_since -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+table! {
+    webhook_events (id) {
+        id -> Uuid,
+        merchant_id -> Uuid,
+        name -> Text,
+        body -> Nullable<Text>,
+    }
+}
+
+table! {
+    webhook_deliveries (id) {
+        id -> Uuid,
+        merchant_id -> Uuid,
+        webhook_id -> Uuid,
+        event_id -> Uuid,
+        subject -> Uuid,
+        gathers -> Bool,
+        status -> Text,
+        attempt_count -> Integer,
+        due_at -> Timestamptz,
+        leased_until -> Nullable<Timestamptz>,
+        last_attempt_at -> Nullable<Timestamptz>,
+        last_status -> Nullable<Integer>,
+        last_error -> Nullable<Text>,
+        last_answer -> Nullable<Text>,
+        ended_at -> Nullable<Timestamptz>,
+    }
+}
+
 joinable!(spend_key_counters -> spend_keys (key_id));
 allow_tables_to_appear_in_same_query!(spend_keys, spend_key_counters);
 joinable!(plan_meters -> meters (meter_id));
 allow_tables_to_appear_in_same_query!(credit_bundles, plans);
 allow_tables_to_appear_in_same_query!(plan_meters, meters);
+joinable!(webhook_deliveries -> webhook_events (event_id));
+allow_tables_to_appear_in_same_query!(webhook_deliveries, webhook_events);
