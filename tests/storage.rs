@@ -12,4 +12,5 @@ mod tariffs;
 mod tenants;
 mod throughput;
 mod usage;
+mod webhooks;
 mod writer;

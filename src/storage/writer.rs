@@ -8,6 +8,7 @@ mod credit;
 mod deltas;
 mod rollups;
 mod statements;
+mod thresholds;
 
 use diesel::Connection as _;
 use diesel::PgConnection;
@@ -15,6 +16,7 @@ use diesel::result::{DatabaseErrorKind, Error as QueryError};
 
 use super::{Database, StorageError};
 use crate::domain::request::{Movement, Turn};
+use crate::engine::outbox::Bell;
 use crate::engine::ports::{Batch, BatchSink, SinkError};
 use deltas::{Deltas, Written};
 
@@ -24,6 +26,8 @@ pub struct PgSink {
     epoch: i64,
     /// Made at the first batch, and anew after any error.
     connection: Option<PgConnection>,
+    /// Rung when a batch told something.
+    bell: Bell,
 }
 
 impl PgSink {
@@ -33,7 +37,13 @@ impl PgSink {
             database,
             epoch,
             connection: None,
+            bell: Bell::default(),
         }
+    }
+
+    /// The same writer, ringing this bell.
+    pub fn ringing(self, bell: Bell) -> Self {
+        Self { bell, ..self }
     }
 }
 
@@ -46,8 +56,11 @@ impl BatchSink for PgSink {
                 .connect_alone()
                 .map_err(|error| SinkError::Unavailable(error.to_string()))?,
         };
-        connection.transaction(|connection| write_batch(connection, self.epoch, batch))?;
+        let told_count = connection.transaction(|connection| write_batch(connection, self.epoch, batch))?;
         self.connection = Some(connection);
+        if told_count > 0 {
+            self.bell.ring();
+        }
         Ok(())
     }
 }
@@ -57,9 +70,11 @@ enum WriteError {
     Fenced,
     Refused(String),
     Query(QueryError),
+    Storage(StorageError),
 }
 
-fn write_batch(connection: &mut PgConnection, epoch: i64, batch: &Batch) -> Result<(), WriteError> {
+/// Writes it all, and returns how many deliveries of webhooks came of it.
+fn write_batch(connection: &mut PgConnection, epoch: i64, batch: &Batch) -> Result<usize, WriteError> {
     statements::set_limits(connection)?;
     if statements::lock_epoch(connection)? != Some(epoch) {
         return Err(WriteError::Fenced);
@@ -71,15 +86,17 @@ fn write_batch(connection: &mut PgConnection, epoch: i64, batch: &Batch) -> Resu
         movements: statements::insert_movements(connection, &batch.movements)?,
         turned: turned.into_iter().cloned().collect(),
     };
-    if !written.is_empty() {
-        move_balances(connection, &written)?;
-    }
+    let told_count = if written.is_empty() {
+        0
+    } else {
+        move_balances(connection, &written)?
+    };
     credit::write_turns(connection, &batch.turns)?;
     statements::move_marks(connection, &batch.marks)?;
-    Ok(())
+    Ok(told_count)
 }
 
-fn move_balances(connection: &mut PgConnection, written: &Written<'_>) -> Result<(), WriteError> {
+fn move_balances(connection: &mut PgConnection, written: &Written<'_>) -> Result<usize, WriteError> {
     let deltas = Deltas::of(written).map_err(|refusal| WriteError::Refused(refusal.to_owned()))?;
     let batch_id = statements::insert_batch(connection, written)?;
     statements::move_counters(connection, &deltas.counters)?;
@@ -93,12 +110,18 @@ fn move_balances(connection: &mut PgConnection, written: &Written<'_>) -> Result
     credit::move_quantities(connection, &deltas.quantities)?;
     rollups::add(connection, &written.settled)?;
     statements::insert_ledger(connection, batch_id, &deltas.ledger)?;
-    Ok(())
+    Ok(thresholds::tell(connection, &deltas, written.latest_instant_ms())?)
 }
 
 impl From<QueryError> for WriteError {
     fn from(error: QueryError) -> Self {
         Self::Query(error)
+    }
+}
+
+impl From<StorageError> for WriteError {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
     }
 }
 
@@ -108,7 +131,10 @@ impl From<WriteError> for SinkError {
         match error {
             WriteError::Fenced => Self::Fenced,
             WriteError::Refused(reason) => Self::Refused(reason),
-            WriteError::Query(error) if contradicts(&error) => Self::Refused(error.to_string()),
+            WriteError::Query(error) | WriteError::Storage(StorageError::Query(error)) if contradicts(&error) => {
+                Self::Refused(error.to_string())
+            }
+            WriteError::Storage(error) => Self::Unavailable(error.to_string()),
             WriteError::Query(error) => Self::Unavailable(StorageError::from(error).to_string()),
         }
     }
