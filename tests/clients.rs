@@ -2,6 +2,7 @@
 //! A script fails this suite with all that it printed; a server's wrong answer is never worked around in a script.
 
 use std::fs::File;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -47,6 +48,16 @@ fn the_lava_sdk_11_keeps_customers() {
     Script::new("lava-customers.mjs", &house)
         .variable("LAVA_PACKAGE", "lava-11")
         .run();
+}
+
+#[test]
+fn the_lava_sdk_11_keeps_webhooks_and_they_are_told() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let place = format!("127.0.0.1:{port}");
+    let house = House::with(|settings| settings.variable("CALDERA__WEBHOOKS__ALLOW_PRIVATE_HOSTS", &place));
+    let script = Script::new("lava-webhooks.mjs", &house).variable("LAVA_PACKAGE", "lava-11");
+    script.variable("RECEIVER_PORT", &port.to_string()).run();
+    check_books(house);
 }
 
 #[test]

@@ -52,6 +52,8 @@ pub enum StartError {
     Catalogue(String),
     #[error("the price book is refused: {0}")]
     Prices(String),
+    #[error("the private hosts of webhooks are refused: {0}")]
+    Webhooks(String),
     #[error("the trusted certificates are refused: {0}")]
     Certificates(String),
 }
@@ -153,6 +155,7 @@ async fn stop(config: &Config, serving: Serving, operator: ServerHandle) {
     let Serving {
         server,
         billing,
+        outbox,
         journal,
         lease,
         cluster,
@@ -161,6 +164,7 @@ async fn stop(config: &Config, serving: Serving, operator: ServerHandle) {
     server.stop(true).await;
     operator.stop(false).await;
     let patience = Duration::from_secs(config.server.flush_timeout_s);
+    outbox.stop(patience).await;
     let flushed = actix_rt::task::spawn_blocking(move || {
         billing.stop(patience);
         let left = journal.backlog();

@@ -17,12 +17,14 @@ use crate::engine::customers::Customers;
 use crate::engine::journal::Journal;
 use crate::engine::keyring::{Credential, Keyring};
 use crate::engine::metrics::Metrics;
+use crate::engine::outbox::{Bell, Outbox, OutboxParts};
 use crate::engine::prices::{PriceFiles, Prices};
 use crate::engine::provider_keys::ProviderKeys;
 use crate::engine::sealing::SealingKey;
 use crate::engine::spend::SpendShards;
 use crate::engine::tariffs::Tariffs;
-use crate::gateway::egress::Trust;
+use crate::gateway::courier::HttpCourier;
+use crate::gateway::egress::{PrivateHosts, Trust, read_places};
 use crate::gateway::provider::{Catalogue, Demo};
 use crate::gateway::{Gateway, GatewayParts};
 use crate::http;
@@ -31,6 +33,7 @@ use crate::http::state::{AppState, StateParts};
 use crate::storage::Database;
 use crate::storage::embedded::EmbeddedCluster;
 use crate::storage::replica::Replica;
+use crate::storage::webhooks::{PgCustomers, PgOutbox, WebhookRow};
 use crate::storage::writer::PgSink;
 
 use super::boot::Booted;
@@ -49,6 +52,7 @@ pub struct Serving {
     pub gateway: Arc<Gateway>,
     pub server: ServerHandle,
     pub billing: BillingActor,
+    pub outbox: Outbox,
     pub journal: Arc<Journal>,
     pub lease: LeaseKeeper,
     pub cluster: Option<EmbeddedCluster>,
@@ -74,6 +78,9 @@ impl Serving {
             prices: Arc::new(load_prices(config)?),
             answers: Arc::new(Answers::new(Box::new(StoredAnswers(booted.database.clone())))),
             tariffs: Arc::new(booted.replica.tariffs()),
+            sealing: Arc::new(booted.sealing),
+            webhook_hosts: read_places(&config.webhooks.allow_private_hosts).map_err(StartError::Webhooks)?,
+            bell: Bell::default(),
         };
         let journal = Arc::new(Journal::open(
             booted.journal,
@@ -81,10 +88,10 @@ impl Serving {
             &booted.last_sequences,
             workers,
         )?);
-        let billing = start_billing(config, &shared, &journal, booted.sink)?;
+        let billing = start_billing(config, &shared, &journal, booted.sink.ringing(shared.bell.clone()))?;
         let lease = LeaseKeeper::start(booted.lease, booted.database.clone())?;
         let gateway = Arc::new(Gateway::new(gateway_parts(config, simulated, &shared)?));
-        let state = app_state(config, &shared, (booted.database, booted.keyring, booted.sealing));
+        let state = app_state(config, &shared, booted.database.clone(), booted.keyring);
         http::operator::prepare(&state)?;
         fill(&state, &booted.replica);
         watch_gauges(&shared, gateway.clone(), &journal);
@@ -104,11 +111,13 @@ impl Serving {
         for whose in half_deleted {
             actix_rt::spawn(http::subscriptions::end_for_good(state.clone(), whose));
         }
+        let courier = HttpCourier::new(&trust(config)?, shared.webhook_hosts.clone());
         Ok(Self {
             state,
             gateway,
             server,
             billing,
+            outbox: start_outbox(&shared, booted.database, courier),
             journal,
             lease,
             cluster: booted.cluster,
@@ -136,6 +145,9 @@ pub struct Shared {
     pub prices: Arc<Prices>,
     pub answers: Arc<Answers>,
     pub tariffs: Arc<Tariffs>,
+    pub sealing: Arc<SealingKey>,
+    pub webhook_hosts: PrivateHosts,
+    pub bell: Bell,
 }
 
 impl Shared {
@@ -158,11 +170,21 @@ fn start_billing(config: &Config, shared: &Shared, journal: &Journal, sink: PgSi
     )
 }
 
-fn app_state(
-    config: &Config,
-    shared: &Shared,
-    (database, keyring, sealing): (Database, Keyring, SealingKey),
-) -> web::Data<AppState> {
+/// On this thread, which has little else to do.
+fn start_outbox(shared: &Shared, database: Database, courier: HttpCourier) -> Outbox {
+    Outbox::start(OutboxParts {
+        deliveries: Box::new(PgOutbox(database.clone())),
+        courier: Box::new(courier),
+        customers: Box::new(PgCustomers(database)),
+        sealing: shared.sealing.clone(),
+        place: WebhookRow::place,
+        bell: shared.bell.clone(),
+        clock: shared.clock.clone(),
+        metrics: shared.metrics.clone(),
+    })
+}
+
+fn app_state(config: &Config, shared: &Shared, database: Database, keyring: Keyring) -> web::Data<AppState> {
     web::Data::new(AppState::new(StateParts {
         database,
         keyring: Arc::new(keyring),
@@ -170,7 +192,9 @@ fn app_state(
         customers: shared.customers.clone(),
         prices: shared.prices.clone(),
         tariffs: shared.tariffs.clone(),
-        sealing,
+        sealing: shared.sealing.clone(),
+        webhook_hosts: shared.webhook_hosts.clone(),
+        bell: shared.bell.clone(),
         spend: shared.spend.clone(),
         accounts: shared.accounts.clone(),
         customer_accounts: shared.customer_accounts.clone(),

@@ -35,6 +35,7 @@ pub mod turns;
 pub mod usage;
 pub mod wallet;
 pub mod wallet_keys;
+pub mod webhooks;
 
 use actix_web::body::BoxBody;
 use actix_web::middleware::from_fn;
@@ -93,6 +94,7 @@ fn management_routes(config: &mut ServiceConfig) {
     plan_routes(config);
     customer_routes(config, "/customers");
     subscription_routes(config);
+    webhook_routes(config);
     let announce = || from_fn(limits::announce::<BoxBody>);
     config
         .service(
@@ -256,6 +258,44 @@ fn plan_routes(config: &mut ServiceConfig) {
         .service(
             plain("/credit_bundles/{id}")
                 .route(web::get().to(credit_bundles::retrieve))
+                .wrap(announce()),
+        );
+}
+
+fn webhook_routes(config: &mut ServiceConfig) {
+    let announce = || from_fn(limits::announce::<BoxBody>);
+    config
+        .service(
+            plain("/webhooks")
+                .route(web::get().to(webhooks::list))
+                .route(web::post().to(webhooks::create))
+                .wrap(announce()),
+        )
+        .service(
+            plain("/webhooks/{id}")
+                .route(web::get().to(webhooks::retrieve))
+                .route(web::patch().to(webhooks::update))
+                .route(web::delete().to(webhooks::delete))
+                .wrap(announce()),
+        )
+        .service(
+            plain("/webhooks/{id}/rotate")
+                .route(web::post().to(webhooks::rotate))
+                .wrap(announce()),
+        )
+        .service(
+            plain("/webhooks/{id}/deliveries")
+                .route(web::get().to(webhooks::list_deliveries))
+                .wrap(announce()),
+        )
+        .service(
+            plain("/webhooks/{id}/deliveries/{delivery}")
+                .route(web::get().to(webhooks::retrieve_delivery))
+                .wrap(announce()),
+        )
+        .service(
+            plain("/webhooks/{id}/deliveries/{delivery}/replay")
+                .route(web::post().to(webhooks::replay))
                 .wrap(announce()),
         );
 }

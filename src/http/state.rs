@@ -15,11 +15,13 @@ use crate::engine::customer_accounts::CustomerAccounts;
 use crate::engine::customers::Customers;
 use crate::engine::keyring::Keyring;
 use crate::engine::metrics::Metrics;
+use crate::engine::outbox::Bell;
 use crate::engine::prices::Prices;
 use crate::engine::provider_keys::ProviderKeys;
 use crate::engine::sealing::SealingKey;
 use crate::engine::spend::SpendShards;
 use crate::engine::tariffs::Tariffs;
+use crate::gateway::egress::PrivateHosts;
 use crate::storage::Database;
 
 use super::error::{ApiError, ErrorCode};
@@ -75,7 +77,10 @@ pub struct StateParts {
     pub customers: Arc<Customers>,
     pub prices: Arc<Prices>,
     pub tariffs: Arc<Tariffs>,
-    pub sealing: SealingKey,
+    pub sealing: Arc<SealingKey>,
+    /// Hosts that webhooks may be sent to wherever they are.
+    pub webhook_hosts: PrivateHosts,
+    pub bell: Bell,
     pub spend: SpendShards,
     pub accounts: Accounts,
     pub customer_accounts: CustomerAccounts,
@@ -97,7 +102,11 @@ pub struct AppState {
     pub prices: Arc<Prices>,
     pub tariffs: Arc<Tariffs>,
     /// Seals what is stored of merchants' credentials.
-    pub sealing: SealingKey,
+    pub sealing: Arc<SealingKey>,
+    /// Hosts that webhooks may be sent to wherever they are.
+    pub webhook_hosts: PrivateHosts,
+    /// To be rung by whoever has committed an event.
+    pub bell: Bell,
     pub spend: SpendShards,
     pub accounts: Accounts,
     pub customer_accounts: CustomerAccounts,
@@ -134,6 +143,8 @@ impl AppState {
             prices: parts.prices,
             tariffs: parts.tariffs,
             sealing: parts.sealing,
+            webhook_hosts: parts.webhook_hosts,
+            bell: parts.bell,
             spend: parts.spend,
             accounts: parts.accounts,
             customer_accounts: parts.customer_accounts,

@@ -1,0 +1,6 @@
+//! Webhooks over the real binary, with a receiver in the test that says what it wants, or nothing.
+
+mod endpoints;
+mod fixtures;
+mod retries;
+mod telling;
