@@ -51,13 +51,15 @@ fn the_lava_sdk_11_keeps_customers() {
 }
 
 #[test]
-fn the_lava_sdk_11_keeps_webhooks_and_they_are_told() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let place = format!("127.0.0.1:{port}");
-    let house = House::with(|settings| settings.variable("CALDERA__WEBHOOKS__ALLOW_PRIVATE_HOSTS", &place));
-    let script = Script::new("lava-webhooks.mjs", &house).variable("LAVA_PACKAGE", "lava-11");
-    script.variable("RECEIVER_PORT", &port.to_string()).run();
-    check_books(house);
+fn the_lava_sdks_keep_webhooks_and_what_happens_is_told() {
+    for package in ["lava-11", "lava-10", "lava-9"] {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let place = format!("127.0.0.1:{port}");
+        let house = House::with(|settings| settings.variable("CALDERA__WEBHOOKS__ALLOW_PRIVATE_HOSTS", &place));
+        let script = Script::new("lava-webhooks.mjs", &house).variable("LAVA_PACKAGE", package);
+        script.variable("RECEIVER_PORT", &port.to_string()).run();
+        check_books(house);
+    }
 }
 
 #[test]
