@@ -30,10 +30,11 @@ use crate::gateway::{Gateway, GatewayParts};
 use crate::http;
 use crate::http::spend_keys::live::grace;
 use crate::http::state::{AppState, StateParts};
+use crate::http::webhooks::customers::ShownCustomers;
 use crate::storage::Database;
 use crate::storage::embedded::EmbeddedCluster;
 use crate::storage::replica::Replica;
-use crate::storage::webhooks::{PgCustomers, PgOutbox, WebhookRow};
+use crate::storage::webhooks::{PgOutbox, WebhookRow};
 use crate::storage::writer::PgSink;
 
 use super::boot::Booted;
@@ -113,11 +114,11 @@ impl Serving {
         }
         let courier = HttpCourier::new(&trust(config)?, shared.webhook_hosts.clone());
         Ok(Self {
-            state,
             gateway,
             server,
             billing,
-            outbox: start_outbox(&shared, booted.database, courier),
+            outbox: start_outbox(&shared, &state, courier),
+            state,
             journal,
             lease,
             cluster: booted.cluster,
@@ -171,11 +172,11 @@ fn start_billing(config: &Config, shared: &Shared, journal: &Journal, sink: PgSi
 }
 
 /// On this thread, which has little else to do.
-fn start_outbox(shared: &Shared, database: Database, courier: HttpCourier) -> Outbox {
+fn start_outbox(shared: &Shared, state: &web::Data<AppState>, courier: HttpCourier) -> Outbox {
     Outbox::start(OutboxParts {
-        deliveries: Box::new(PgOutbox(database.clone())),
+        deliveries: Box::new(PgOutbox(state.database.clone())),
         courier: Box::new(courier),
-        customers: Box::new(PgCustomers(database)),
+        customers: Box::new(ShownCustomers(state.clone())),
         sealing: shared.sealing.clone(),
         place: WebhookRow::place,
         bell: shared.bell.clone(),

@@ -33,6 +33,7 @@ use super::state::AppState;
 use super::subscriptions::end_for_good;
 use super::time::iso_millis;
 use super::turns::to_the_end;
+use super::webhooks::customers::{create_and_tell, delete_and_tell};
 
 type State = web::Data<AppState>;
 
@@ -55,7 +56,7 @@ pub async fn create(auth: SecretKeyAuth, state: State, body: JsonBody) -> Result
         created_at_ms: id.created_ms(),
     };
     let creation = change(&state, merchant.id, Some(id), move |connection, held| {
-        let creation = rows::create(connection, new)?;
+        let creation = create_and_tell(connection, new)?;
         if let Creation::Made(row) = &creation {
             held.insert(row.reference());
         }
@@ -123,8 +124,9 @@ pub async fn update(
 pub async fn delete(auth: SecretKeyAuth, state: State, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let (merchant_id, name) = (auth.merchant_id(), name_in(&request));
     let known = known_id(&state, merchant_id, &name);
+    let now_ms = state.now().wall_ms;
     let customer_id = change(&state, merchant_id, known, move |connection, held| {
-        let row = rows::delete(connection, merchant_id, &name)?;
+        let row = delete_and_tell(connection, merchant_id, &name, now_ms)?;
         held.remove(row.id);
         Ok(row.id)
     })
@@ -213,12 +215,13 @@ fn known_id(state: &AppState, merchant_id: MerchantId, name: &str) -> Option<Cus
     state.customers.find(merchant_id, name).map(|customer| customer.id)
 }
 
-async fn shown(state: &State, row: CustomerRow) -> Result<Value, ApiError> {
+pub async fn shown(state: &State, row: CustomerRow) -> Result<Value, ApiError> {
     let subscription = subscription_of(state, &row).await?;
     Ok(show(&row, &subscription))
 }
 
-fn show(row: &CustomerRow, subscription: &Value) -> Value {
+/// The official clients type the parts of a contact as strings, so what is not known is empty and not null.
+pub fn show(row: &CustomerRow, subscription: &Value) -> Value {
     json!({
         "customer_id": row.id,
         "reference_id": row.fields.reference_id,

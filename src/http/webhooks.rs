@@ -2,6 +2,7 @@
 //! rotation runs the last one signs too. An endpoint that leads to no public address is refused by name, and again at
 //! each dial. A disabled endpoint is told nothing, and what happens meanwhile is not kept for it.
 
+pub mod customers;
 mod deliveries;
 
 use actix_web::{HttpRequest, HttpResponse, web};

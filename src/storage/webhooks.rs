@@ -2,7 +2,6 @@
 //! event is written in the transaction of what happened, so that neither is there without the other. What is here opens
 //! no secret; whoever sends holds the key.
 
-mod customers;
 mod deliveries;
 mod emission;
 mod outbox;
@@ -18,7 +17,6 @@ use super::{StorageError, column};
 use crate::domain::ids::{MerchantId, WebhookId};
 use crate::domain::webhook::{DisabledReason, EventName, MOST_ENDPOINTS};
 
-pub use customers::PgCustomers;
 pub use deliveries::{DeliveryFilter, DeliveryRow, Replayed, find_delivery, list_deliveries, replay};
 pub use emission::{NewEvent, emit, emit_balances};
 pub use outbox::PgOutbox;

@@ -9,7 +9,7 @@ use caldera::domain::ids::{CustomerId, MerchantId};
 use caldera::domain::webhook::EventName;
 use caldera::storage::merchants;
 use caldera::storage::webhooks::{NewEvent, emit, emit_balances};
-use diesel::{Connection as _, RunQueryDsl as _};
+use diesel::Connection as _;
 use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -68,7 +68,11 @@ impl Post {
     }
 
     pub fn endpoint(&self, receiver: &Scripted) -> Endpoint {
-        let made = self.create(&json!({ "name": "mine", "url": url_of(receiver) }));
+        self.endpoint_of(&json!({ "name": "mine", "url": url_of(receiver) }))
+    }
+
+    fn endpoint_of(&self, body: &Value) -> Endpoint {
+        let made = self.create(body);
         let text = |name: &str| made[name].as_str().unwrap().to_owned();
         Endpoint {
             id: text("webhook_id"),
@@ -109,24 +113,31 @@ impl Post {
         }
     }
 
-    /// A customer has this many nano-dollars of cycle credit from now on.
-    pub fn has_credit(&self, customer: u128, nanos: i64) {
-        let id = CustomerId::from_bits(customer);
+    /// An endpoint that is told of balances alone.
+    pub fn balance_endpoint(&self, receiver: &Scripted) -> Endpoint {
+        let events = ["customer.wallet.balance.updated"];
+        self.endpoint_of(&json!({ "name": "mine", "url": url_of(receiver), "events": events }))
+    }
+
+    /// A customer of this name.
+    pub fn customer(&self, name: &str) -> CustomerId {
+        let body = json!({ "name": name });
+        let made = self.house.server.client().post("/v1/customers", &body);
+        let made = made.expect_status(201).json();
+        made["customer_id"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// A customer has another name, so that it shows when he was described, and his balance has changed.
+    pub fn changes(&self, customer: CustomerId, name: &str) {
+        let body = json!({ "name": name });
+        let client = self.house.server.client();
+        client
+            .patch(&format!("/v1/customers/{customer}"), &body)
+            .expect_status(200);
         let mut connection = self.house.database.connect();
+        let now_ms = chrono::Utc::now().timestamp_millis();
         connection
-            .transaction(|connection| {
-                let (customer, merchant) = (id.uuid(), self.merchant.uuid());
-                diesel::sql_query(format!(
-                    "INSERT INTO customer_credit VALUES ('{customer}', '{merchant}', {nanos}, 0) \
-                     ON CONFLICT (customer_id) DO UPDATE SET cycle = {nanos}"
-                ))
-                .execute(connection)?;
-                emit_balances(
-                    connection,
-                    &[(self.merchant, id)],
-                    chrono::Utc::now().timestamp_millis(),
-                )
-            })
+            .transaction(|connection| emit_balances(connection, &[(self.merchant, customer)], now_ms))
             .unwrap();
     }
 
