@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, dead_code)]
 
 mod at_once;
+mod billing;
 mod breakers;
 mod clients;
 mod customers;

@@ -177,7 +177,12 @@ pub fn message(directive: &str) -> Value {
 
 /// Decimal dollars as nano-dollars.
 pub fn nanos(value: &Value) -> i64 {
-    let (whole, fraction) = value.as_str().unwrap().split_once('.').unwrap();
+    let text = value.as_str().unwrap();
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, text),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap();
     let fraction: i64 = format!("{fraction:0<9}").parse().unwrap();
-    whole.parse::<i64>().unwrap() * 1_000_000_000 + fraction
+    sign * (whole.parse::<i64>().unwrap() * 1_000_000_000 + fraction)
 }
