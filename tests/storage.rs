@@ -6,6 +6,7 @@ mod idempotency;
 mod lease;
 mod rollups;
 mod size;
+mod renewals;
 mod spend_keys;
 mod subscriptions;
 mod tariffs;

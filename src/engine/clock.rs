@@ -47,7 +47,27 @@ impl Clock {
         i64::try_from(read).unwrap_or(i64::MAX)
     }
 
+    /// Learns that it is this late at least. So a simulation goes through time that is yet to come.
+    pub fn advance_to(&self, wall_ms: i64) {
+        self.latest_ms.fetch_max(wall_ms, Ordering::Relaxed);
+    }
+
     pub fn monotonic_us(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_goes_forward_only_and_its_clones_with_it() {
+        let (clock, far_ms) = (Clock::new(0), 4_000_000_000_000);
+        let before_ms = clock.wall_ms();
+        clock.clone().advance_to(far_ms);
+        assert!(before_ms < far_ms && clock.wall_ms() == far_ms);
+        clock.advance_to(before_ms);
+        assert_eq!(clock.now().wall_ms, far_ms);
     }
 }

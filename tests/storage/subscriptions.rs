@@ -209,7 +209,7 @@ fn a_turn_is_written_with_its_credit_and_a_start_finds_both() {
     for batch in [&first, &first, &second, &first, &second] {
         sink.write(batch).unwrap();
     }
-    assert_eq!(active_of(&mut storage, merchant), [leaving.clone()]);
+    assert_eq!(active_of(&mut storage, merchant), std::slice::from_ref(&leaving));
     let found = subscriptions::find(&mut storage.connection, merchant, ended.subscription.id).unwrap();
     assert_eq!(found, ended);
     let accounts = replica::load(&mut storage.connection).unwrap().customer_accounts;
