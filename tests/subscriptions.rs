@@ -1,6 +1,7 @@
 //! Subscriptions over the real server: begun, changed, cancelled and withdrawn, with the credit that goes with them, and
 //! what is left of them after a kill.
 
+use diesel::connection::SimpleConnection as _;
 use serde_json::{Value, json};
 
 use crate::support::house::House;
@@ -91,6 +92,37 @@ fn a_subscription_and_its_credit_survive_a_kill_right_after_its_answer() {
     assert_eq!(subscription(&house, "u1")["credits"], credits);
     house.books_agree();
     assert_eq!(house.proof()["holds"], true);
+}
+
+#[test]
+fn a_subscription_that_only_the_journal_has_is_there_after_a_kill() {
+    let mut house = House::new();
+    let (id, plan) = (customer(&house, "u1"), free_plan(&house, "5"));
+    let mut blocker = house.database.connect();
+    blocker
+        .batch_execute("BEGIN; LOCK TABLE subscriptions IN EXCLUSIVE MODE")
+        .unwrap();
+    let body = json!({ "customer_id": id, "plan_id": plan }).to_string().into_bytes();
+    let client = house.server.client();
+    let begun = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| client.try_send("POST", PATH, Some(body)));
+        eventually("the shard has made the subscription", || {
+            subscription(&house, &id).is_object()
+        });
+        let begun = subscription(&house, &id);
+        house.server.kill();
+        assert!(
+            waiting.join().unwrap().is_err(),
+            "it was answered before it was in Postgres"
+        );
+        begun
+    });
+    blocker.batch_execute("ROLLBACK").unwrap();
+    house.server.start_again();
+    assert_eq!(subscription(&house, &id), begun);
+    assert_eq!(begun["credits"]["total_remaining"], "5.00");
+    expect_refusal(&subscribe(&house, &id, &plan), 409, "customer_id");
+    house.books_agree();
 }
 
 #[test]
