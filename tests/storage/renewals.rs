@@ -11,6 +11,7 @@ use actix::Actor;
 use caldera::domain::ids::{CreditBundleId, CustomerId, MeterId, PlanId, SubscriptionId};
 use caldera::domain::meter::{self, Meter, RateType, Tier, TierType, Tiers};
 use caldera::domain::money::Money;
+use caldera::domain::plan::Plan;
 use caldera::domain::request::{Metered, UsageSource};
 use caldera::domain::subscription::{Purchase, Status, Subscription};
 use caldera::domain::terms::{Interval, Offer, Rollover, Terms};
@@ -22,6 +23,7 @@ use caldera::engine::journal::replay::replay;
 use caldera::engine::journal::{Journal, JournalDirectory};
 use caldera::engine::metrics::Metrics;
 use caldera::engine::options::{BillingOptions, JournalOptions};
+use caldera::engine::tariffs::{ListedPlan, Tariffs};
 use caldera::storage::replica::Replica;
 use caldera::storage::writer::PgSink;
 use caldera::storage::{lease, proof, replica};
@@ -52,6 +54,7 @@ struct World {
     clock: Clock,
     meter: Arc<Meter>,
     dice: Dice,
+    tariffs: Arc<Tariffs>,
     members: Vec<Member>,
     steps: usize,
 }
@@ -73,6 +76,7 @@ fn a_year_of_renewals_is_what_the_calendar_says_and_the_books_hold_at_every_step
         clock: Clock::new(begin_s * 1000),
         directory: tempfile::tempdir().unwrap(),
         meter: Arc::new(a_meter()),
+        tariffs: Arc::default(),
         dice: Dice(7),
         members: Vec::new(),
         steps: 0,
@@ -129,7 +133,8 @@ impl World {
     fn start<'a>(&self, journal: &'a Journal, replica: Replica) -> Running<'a> {
         let accounts = CustomerAccounts::new(1);
         let held = replica.customer_accounts.into_iter().collect();
-        let shard = CustomerShard::new(journal.lane(0).unwrap(), self.clock.clone(), held).start();
+        let shard =
+            CustomerShard::new(journal.lane(0).unwrap(), self.clock.clone(), self.tariffs.clone(), held).start();
         accounts.enrol(0, shard).unwrap();
         Running { accounts, journal }
     }
@@ -174,6 +179,7 @@ impl World {
     async fn join(&mut self, accounts: &CustomerAccounts, now_s: i64) {
         let count = NEW_A_DAY.min(CUSTOMERS - self.members.len());
         let new: Vec<(Whose, Offer)> = (0..count).map(|_| (self.someone(), offer(&mut self.dice))).collect();
+        new.iter().for_each(|(_, offer)| self.list(offer));
         let begun = new.iter().map(|(whose, offer)| {
             let (id, offer) = (SubscriptionId::from_bits(bits()), offer.clone());
             accounts.change(*whose, move |account, now_s| {
@@ -195,6 +201,9 @@ impl World {
             .map(|_| self.dice.below(self.members.len() as i64) as usize)
             .collect();
         let (users, changers) = places.split_at(30);
+        let members = &self.members;
+        let users = users.iter().filter(|place| !members[**place].expected.has_ended);
+        let users: Vec<usize> = users.copied().collect();
         let reports = users.iter().map(|place| {
             let quantity = 1 + self.dice.below(40);
             let member = &mut self.members[*place];
@@ -253,6 +262,20 @@ impl World {
             .storage
             .number("SELECT count(*) FROM movements WHERE kind = 'renewal'");
         assert_eq!(stored as u64, renewals);
+    }
+
+    /// The plan of the offer, with the one meter.
+    fn list(&self, offer: &Offer) {
+        self.tariffs.put_plan(ListedPlan {
+            merchant_id: self.tenant.merchant,
+            plan: Plan {
+                terms: offer.terms.clone(),
+                default_bundle_id: None,
+                bundles: Vec::new(),
+            },
+            meter_ids: vec![self.meter.id],
+            is_deleted: false,
+        });
     }
 
     fn someone(&self) -> Whose {
