@@ -19,6 +19,7 @@ mod management;
 mod media;
 mod meters;
 mod operator;
+mod payments;
 mod plans;
 mod prices;
 mod proof;

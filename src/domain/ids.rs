@@ -176,6 +176,12 @@ ids! {
     EventId = "evt_";
     /// One event on its way to one endpoint.
     DeliveryId = "whd_";
+    /// What a customer goes through to buy.
+    CheckoutSessionId = "cs_";
+    /// A card that may be charged again.
+    PaymentMethodId = "pm_";
+    /// Money that was asked for, whether or not it came.
+    PaymentId = "pay_";
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod key;
 pub mod metadata;
 pub mod meter;
 pub mod money;
+pub mod payment;
 pub mod plan;
 pub mod price;
 pub mod rate;

@@ -14,6 +14,7 @@ pub mod keyring;
 pub mod metrics;
 pub mod options;
 pub mod outbox;
+pub mod payments;
 pub mod ports;
 pub mod prices;
 pub mod provider_keys;

@@ -26,6 +26,7 @@ pub(crate) mod noise;
 mod open_call;
 pub mod options;
 mod passage;
+pub mod payments;
 mod prepare;
 pub mod provider;
 mod pump;

@@ -12,4 +12,5 @@ pub mod scripted;
 pub mod server;
 pub mod simulator;
 pub mod stream;
+pub mod stripe;
 pub mod stub;

@@ -1,0 +1,131 @@
+//! What is known of a payment: how much in cents, with which card, and why it was refused. Card numbers and check digits
+//! are never part of it; a card is its brand, its last four digits and when it expires. Who takes the money is decided
+//! elsewhere; here is what all of them agree on.
+
+use super::ids::Mode;
+use super::money::{Money, NANOS_PER_DOLLAR};
+
+const NANOS_PER_CENT: i64 = NANOS_PER_DOLLAR / 100;
+
+/// An amount that a card can be charged: whole cents, never negative.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct Cents(u64);
+
+impl Cents {
+    /// What is charged for a price: half a cent and more counts as a whole one.
+    pub fn of(price: Money) -> Self {
+        let nanos = price.or_zero().nanos();
+        let cents = nanos / NANOS_PER_CENT + i64::from(nanos % NANOS_PER_CENT >= NANOS_PER_CENT / 2);
+        Self(cents.unsigned_abs())
+    }
+
+    pub const fn count(self) -> u64 {
+        self.0
+    }
+
+    /// The same as an amount.
+    pub fn money(self) -> Money {
+        let nanos = i64::try_from(self.0)
+            .ok()
+            .and_then(|cents| cents.checked_mul(NANOS_PER_CENT));
+        nanos.map_or(Money::MAX, Money::from_nanos)
+    }
+}
+
+/// Who takes payments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProcessorKind {
+    /// The operator's account there.
+    Stripe,
+    /// Nobody: no money moves.
+    Test,
+}
+
+impl ProcessorKind {
+    pub const ALL: [Self; 2] = [Self::Stripe, Self::Test];
+
+    /// A test merchant's customers never pay real money, and a live one's always do.
+    pub const fn of(mode: Mode) -> Self {
+        match mode {
+            Mode::Live => Self::Stripe,
+            Mode::Test => Self::Test,
+        }
+    }
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stripe => "stripe",
+            Self::Test => "test",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// As much of a card as may be stored and shown.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Card {
+    /// In lower case, as `visa`.
+    pub brand: String,
+    pub last4: String,
+    pub expiry_month: u32,
+    pub expiry_year: u32,
+}
+
+/// Why the one who pays is refused.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Decline {
+    /// As `card_declined`, `insufficient_funds`.
+    pub code: String,
+    /// For the one who pays.
+    pub message: String,
+}
+
+impl Decline {
+    /// What the holder of a card must do himself, and did not.
+    pub const AUTHENTICATION: &'static str = "authentication_required";
+
+    pub fn new(code: &str, message: &str) -> Self {
+        Self {
+            code: code.to_owned(),
+            message: message.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_cent_counts_as_a_whole_one() {
+        let table = [
+            ("0", 0),
+            ("0.004999999", 0),
+            ("0.005", 1),
+            ("0.01", 1),
+            ("24.994999999", 2499),
+            ("24.995", 2500),
+            ("10000", 1_000_000),
+            ("9223372036.854775807", 922_337_203_685),
+        ];
+        for (price, cents) in table {
+            assert_eq!(Cents::of(price.parse().unwrap()).count(), cents, "{price}");
+        }
+        assert_eq!(Cents::of(Money::from_nanos(-5_000_000_000)).count(), 0);
+        assert_eq!(Cents(1999).money().to_string(), "19.99");
+        assert_eq!(Cents(u64::MAX).money(), Money::MAX);
+    }
+
+    #[test]
+    fn processors_are_read_as_they_are_written_and_follow_the_mode() {
+        for kind in ProcessorKind::ALL {
+            assert_eq!(ProcessorKind::from_name(kind.name()), Some(kind));
+        }
+        assert_eq!(ProcessorKind::from_name("paypal"), None);
+        assert_eq!(ProcessorKind::of(Mode::Test), ProcessorKind::Test);
+        assert_eq!(ProcessorKind::of(Mode::Live), ProcessorKind::Stripe);
+    }
+}
