@@ -4,6 +4,7 @@
 
 mod boot;
 mod bootstrap;
+mod checkout;
 pub mod cli;
 pub mod config;
 mod crew;
@@ -56,6 +57,8 @@ pub enum StartError {
     Webhooks(String),
     #[error("the trusted certificates are refused: {0}")]
     Certificates(String),
+    #[error("the checkout is refused: {0}")]
+    Checkout(String),
 }
 
 /// Whether calls go to real providers.

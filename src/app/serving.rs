@@ -28,6 +28,8 @@ use crate::gateway::egress::{PrivateHosts, Trust, read_places};
 use crate::gateway::provider::{Catalogue, Demo};
 use crate::gateway::{Gateway, GatewayParts};
 use crate::http;
+use crate::http::checkout::CheckoutParts;
+use crate::http::checkout::purchase::go_on_with_open_payments;
 use crate::http::spend_keys::live::grace;
 use crate::http::state::{AppState, StateParts};
 use crate::http::webhooks::customers::ShownCustomers;
@@ -92,7 +94,8 @@ impl Serving {
         let billing = start_billing(config, &shared, &journal, booted.sink.ringing(shared.bell.clone()))?;
         let lease = LeaseKeeper::start(booted.lease, booted.database.clone())?;
         let gateway = Arc::new(Gateway::new(gateway_parts(config, simulated, &shared)?));
-        let state = app_state(config, &shared, booted.database.clone(), booted.keyring);
+        let checkout = super::checkout::open(&config.checkout, &trust(config)?).map_err(StartError::Checkout)?;
+        let state = app_state(config, &shared, (booted.database.clone(), booted.keyring), checkout);
         http::operator::prepare(&state)?;
         fill(&state, &booted.replica);
         watch_gauges(&shared, gateway.clone(), &journal);
@@ -104,6 +107,7 @@ impl Serving {
             gateway: gateway.clone(),
         };
         let half_deleted = booted.replica.half_deleted();
+        actix_rt::spawn(go_on_with_open_payments(state.clone()));
         let crew = Arc::new(Crew::new(parts, booted.replica));
         let server = run_server(config, crew, state.clone(), listener)?;
         while !shared.is_complete() {
@@ -185,7 +189,12 @@ fn start_outbox(shared: &Shared, state: &web::Data<AppState>, courier: HttpCouri
     })
 }
 
-fn app_state(config: &Config, shared: &Shared, database: Database, keyring: Keyring) -> web::Data<AppState> {
+fn app_state(
+    config: &Config,
+    shared: &Shared,
+    (database, keyring): (Database, Keyring),
+    checkout: CheckoutParts,
+) -> web::Data<AppState> {
     web::Data::new(AppState::new(StateParts {
         database,
         keyring: Arc::new(keyring),
@@ -199,6 +208,7 @@ fn app_state(config: &Config, shared: &Shared, database: Database, keyring: Keyr
         spend: shared.spend.clone(),
         accounts: shared.accounts.clone(),
         customer_accounts: shared.customer_accounts.clone(),
+        checkout,
         clock: shared.clock.clone(),
         metrics: shared.metrics.clone(),
         phase: Default::default(),

@@ -2,8 +2,10 @@
 //! are never part of it; a card is its brand, its last four digits and when it expires. Who takes the money is decided
 //! elsewhere; here is what all of them agree on.
 
+use super::checkout::{Basket, Who};
 use super::ids::Mode;
 use super::money::{Money, NANOS_PER_DOLLAR};
+use super::subscription::Due;
 
 const NANOS_PER_CENT: i64 = NANOS_PER_DOLLAR / 100;
 
@@ -61,6 +63,58 @@ impl ProcessorKind {
 
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// What a payment is for.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "name", rename_all = "snake_case")]
+pub enum Purpose {
+    /// What is in a checkout, for a customer who may be made first.
+    Checkout {
+        basket: Basket,
+        who: Who,
+        phone: Option<String>,
+    },
+    /// A further cycle.
+    Renewal { due: Due },
+    /// A bundle that is bought by itself.
+    TopUp { credit_amount: Money },
+}
+
+/// How a payment stands here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PaymentStatus {
+    /// It is about to be asked for, or its answer is not known.
+    Pending,
+    ActionRequired,
+    Paid,
+    Declined,
+    /// Paid, and given back because what it was for could not be given.
+    Refunded,
+}
+
+impl PaymentStatus {
+    pub const ALL: [Self; 5] = [
+        Self::Pending,
+        Self::ActionRequired,
+        Self::Paid,
+        Self::Declined,
+        Self::Refunded,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::ActionRequired => "action_required",
+            Self::Paid => "paid",
+            Self::Declined => "declined",
+            Self::Refunded => "refunded",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
     }
 }
 
@@ -123,6 +177,9 @@ mod tests {
     fn processors_are_read_as_they_are_written_and_follow_the_mode() {
         for kind in ProcessorKind::ALL {
             assert_eq!(ProcessorKind::from_name(kind.name()), Some(kind));
+        }
+        for status in PaymentStatus::ALL {
+            assert_eq!(PaymentStatus::from_name(status.name()), Some(status));
         }
         assert_eq!(ProcessorKind::from_name("paypal"), None);
         assert_eq!(ProcessorKind::of(Mode::Test), ProcessorKind::Test);

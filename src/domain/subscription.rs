@@ -5,10 +5,11 @@
 
 mod arrears;
 mod books;
+mod paid;
 
 use super::billing_period::BillingPeriod;
 use super::credit::{Bucket, Credit, Entry, EntryKind};
-use super::ids::{CreditBundleId, SubscriptionId};
+use super::ids::{CreditBundleId, PaymentId, SubscriptionId};
 use super::money::Money;
 use super::terms::{Offer, Rollover, Terms};
 pub use arrears::{Arrears, Due, RETRY_DAYS};
@@ -35,6 +36,9 @@ pub struct Subscription {
     pub arrears: Option<Arrears>,
     /// Once it has ended for good.
     pub cancelled_at_s: Option<i64>,
+    /// See [`Turn::paid_by`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recent_payments: Vec<PaymentId>,
 }
 
 /// What happens at the end of the cycle.
@@ -172,6 +176,7 @@ impl Subscription {
         }
         let mut turn = Self::begin_with(books, self.id, offer, now_s);
         turn.subscription.started_at_s = self.started_at_s;
+        turn.subscription.recent_payments.clone_from(&self.recent_payments);
         Ok(turn)
     }
 
@@ -243,6 +248,7 @@ impl Subscription {
             pending: None,
             arrears: None,
             cancelled_at_s: None,
+            recent_payments: Vec::new(),
         })
     }
 

@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod answers;
 pub mod billing_actor;
 pub mod clock;
+pub mod codes;
 pub mod customer_accounts;
 pub mod customer_actor;
 pub mod customers;

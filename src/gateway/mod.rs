@@ -7,6 +7,7 @@ mod billing;
 pub mod breaker;
 mod calibration;
 mod call;
+pub mod code_webhook;
 mod conduit;
 mod continued;
 mod count;

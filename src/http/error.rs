@@ -79,6 +79,7 @@ error_table! {
     ProviderUnavailable = 503 "provider_unavailable": "The provider fails again and again and is left alone for a while; try again later.";
     Overloaded = 503 "overloaded": "Too much is running at once; try again.";
     BillingBacklog = 503 "billing_backlog": "Usage cannot be recorded at the moment; try again.";
+    PaymentsUnavailable = 503 "payments_unavailable": "Payments cannot be made at the moment; try again.";
     Unavailable = 503 "unavailable": "The database is not available at the moment; try again.";
     Starting = 503 "starting": "The server is starting; try again.";
     Stopping = 503 "stopping": "The server is stopping; try again.";

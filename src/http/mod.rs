@@ -4,6 +4,8 @@
 
 pub mod address;
 pub mod auth;
+pub mod checkout;
+pub mod checkout_sessions;
 pub mod credit_bundles;
 pub mod customers;
 pub mod denial;
@@ -53,6 +55,7 @@ pub fn configure(config: &mut ServiceConfig) {
     let callers = callers.default_service(web::to(not_found));
     config.service(callers.wrap(from_fn(idempotency::once)));
     health_routes(config);
+    checkout::configure(config);
     llm::configure_google(config);
     llm::configure_bedrock(config);
     config.default_service(web::to(not_found));
@@ -92,6 +95,7 @@ fn management_routes(config: &mut ServiceConfig) {
     spend_key_routes(config, "/manage/spend_keys");
     meter_routes(config);
     plan_routes(config);
+    checkout_routes(config);
     customer_routes(config, "/customers");
     subscription_routes(config);
     webhook_routes(config);
@@ -150,6 +154,23 @@ fn management_routes(config: &mut ServiceConfig) {
         .service(plain("/proof").route(web::get().to(proof::retrieve)).wrap(announce()))
         .service(plain("/services").route(web::get().to(services::list)))
         .service(plain("/services/providers").route(web::get().to(services::search)));
+}
+
+fn checkout_routes(config: &mut ServiceConfig) {
+    let announce = || from_fn(limits::announce::<BoxBody>);
+    config
+        .service(
+            plain("/checkout_sessions")
+                .route(web::get().to(checkout_sessions::list))
+                .route(web::post().to(checkout_sessions::create))
+                .wrap(announce()),
+        )
+        .service(
+            plain("/checkout_sessions/{id}")
+                .route(web::get().to(checkout_sessions::retrieve))
+                .wrap(announce()),
+        )
+        .service(plain("/payments/stripe/events").route(web::post().to(checkout::stripe_events::take)));
 }
 
 fn customer_routes(config: &mut ServiceConfig, path: &str) {

@@ -49,6 +49,31 @@ impl Default for ServerOptions {
     }
 }
 
+/// `[checkout]`: the hosted page on which customers pay, and who takes the money.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct CheckoutOptions {
+    /// Where customers' browsers reach this server; empty means where the merchant's call reached it.
+    pub public_url: String,
+    /// Who sends one-time codes to customers' phones; empty means that none are asked for.
+    pub code_webhook_url: String,
+    pub stripe_api_url: String,
+    pub stripe_script_url: String,
+    pub stripe_publishable_key: String,
+}
+
+impl Default for CheckoutOptions {
+    fn default() -> Self {
+        Self {
+            public_url: String::new(),
+            code_webhook_url: String::new(),
+            stripe_api_url: "https://api.stripe.com".to_owned(),
+            stripe_script_url: "https://js.stripe.com/v3/".to_owned(),
+            stripe_publishable_key: String::new(),
+        }
+    }
+}
+
 /// `[operator]`: the listener of `/metrics` and of all that is not for callers.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]

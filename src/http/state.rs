@@ -24,6 +24,7 @@ use crate::engine::tariffs::Tariffs;
 use crate::gateway::egress::PrivateHosts;
 use crate::storage::Database;
 
+use super::checkout::CheckoutParts;
 use super::error::{ApiError, ErrorCode};
 use super::idempotency::running::Running;
 use super::limits::{FailureLimit, ManagementLimit};
@@ -84,6 +85,7 @@ pub struct StateParts {
     pub spend: SpendShards,
     pub accounts: Accounts,
     pub customer_accounts: CustomerAccounts,
+    pub checkout: CheckoutParts,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
     pub phase: PhaseCell,
@@ -110,6 +112,7 @@ pub struct AppState {
     pub spend: SpendShards,
     pub accounts: Accounts,
     pub customer_accounts: CustomerAccounts,
+    pub checkout: CheckoutParts,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
     pub phase: PhaseCell,
@@ -148,6 +151,7 @@ impl AppState {
             spend: parts.spend,
             accounts: parts.accounts,
             customer_accounts: parts.customer_accounts,
+            checkout: parts.checkout,
             clock: parts.clock,
             metrics: parts.metrics,
             phase: parts.phase,

@@ -68,3 +68,16 @@ pub fn corrupt(noun: &'static str, reason: &str) -> StorageError {
         reason: reason.to_owned(),
     }
 }
+
+/// The column of a value that is stored as the domain writes it.
+pub fn json<T: serde::Serialize>(noun: &'static str, value: &T) -> Result<serde_json::Value, StorageError> {
+    serde_json::to_value(value).map_err(|error| corrupt(noun, &error.to_string()))
+}
+
+/// The value that was stored so.
+pub fn from_json<T: serde::de::DeserializeOwned>(
+    noun: &'static str,
+    stored: serde_json::Value,
+) -> Result<T, StorageError> {
+    serde_json::from_value(stored).map_err(|error| corrupt(noun, &error.to_string()))
+}

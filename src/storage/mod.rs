@@ -3,6 +3,7 @@
 //! closed, with `Unavailable`, when the database is away; the gateway never waits for any of this.
 //! Nothing connects before it is needed, so a process starts and serves without its database.
 
+pub mod checkouts;
 mod column;
 pub mod credit_bundles;
 pub mod customer_credit;
@@ -15,6 +16,7 @@ pub mod merchants;
 pub mod meters;
 pub mod migrations;
 pub mod page;
+pub mod payments;
 pub mod plans;
 pub mod proof;
 pub mod provider_keys;

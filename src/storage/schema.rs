@@ -245,6 +245,68 @@ table! {
         payment_failed_at -> Nullable<Timestamptz>,
         cancelled_at -> Nullable<Timestamptz>,
         version -> BigInt,
+        recent_payments -> Array<Uuid>,
+    }
+}
+
+table! {
+    checkout_sessions (id) {
+        id -> Uuid,
+        merchant_id -> Uuid,
+        secret_hash -> Bytea,
+        checkout_mode -> Text,
+        origin_url -> Text,
+        customer_id -> Uuid,
+        plan_id -> Uuid,
+        credit_bundle_id -> Nullable<Uuid>,
+        state -> Jsonb,
+        created_at -> Timestamptz,
+        completed_at -> Nullable<Timestamptz>,
+    }
+}
+
+table! {
+    payers (customer_id, processor) {
+        customer_id -> Uuid,
+        processor -> Text,
+        merchant_id -> Uuid,
+        reference -> Text,
+    }
+}
+
+table! {
+    payment_methods (id) {
+        id -> Uuid,
+        merchant_id -> Uuid,
+        customer_id -> Uuid,
+        processor -> Text,
+        reference -> Text,
+        brand -> Text,
+        last4 -> Text,
+        expiry_month -> BigInt,
+        expiry_year -> BigInt,
+        created_at -> Timestamptz,
+        forgotten_at -> Nullable<Timestamptz>,
+    }
+}
+
+table! {
+    payments (id) {
+        id -> Uuid,
+        merchant_id -> Uuid,
+        customer_id -> Uuid,
+        payment_method_id -> Uuid,
+        processor -> Text,
+        payer -> Text,
+        amount -> BigInt,
+        description -> Text,
+        purpose -> Jsonb,
+        checkout_session_id -> Nullable<Uuid>,
+        status -> Text,
+        reference -> Nullable<Text>,
+        decline -> Nullable<Jsonb>,
+        created_at -> Timestamptz,
+        applied_at -> Nullable<Timestamptz>,
     }
 }
 

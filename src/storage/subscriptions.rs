@@ -15,7 +15,7 @@ use crate::domain::ids::{CustomerId, MerchantId, SubscriptionId};
 use crate::domain::subscription::{Status, Subscription};
 use row::StoredSubscription;
 
-/// Rows of 22 values each; a statement takes 65,535.
+/// Rows of 23 values each; a statement takes 65,535.
 const ROWS_A_STATEMENT: usize = 1_000;
 
 /// A subscription, and whose it is.
@@ -137,6 +137,7 @@ fn upsert_stored(connection: &mut PgConnection, rows: &[StoredSubscription]) -> 
             payment_failed_at.eq(excluded(payment_failed_at)),
             cancelled_at.eq(excluded(cancelled_at)),
             version.eq(excluded(version)),
+            recent_payments.eq(excluded(recent_payments)),
         ))
         .filter(version.lt(excluded(version)))
         .execute(connection)?;

@@ -94,6 +94,22 @@ impl SimulatedStripe {
         books.taken_cents += amount;
     }
 
+    /// The setup that was begun last.
+    pub fn last_setup(&self) -> String {
+        self.last("seti_")
+    }
+
+    /// The payment that was asked for last.
+    pub fn last_payment(&self) -> String {
+        self.last("pi_")
+    }
+
+    fn last(&self, prefix: &str) -> String {
+        let books = self.books();
+        let ids = books.objects.keys().filter(|id| id.starts_with(prefix));
+        ids.max().expect("there was one").clone()
+    }
+
     /// What it has taken and not given back.
     pub fn taken_cents(&self) -> i64 {
         self.books().taken_cents

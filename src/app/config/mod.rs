@@ -14,7 +14,7 @@ use serde::Deserialize;
 use crate::domain::secret::Secret;
 use crate::engine::options::{BillingOptions, JournalOptions, SpendKeyOptions};
 use crate::gateway::options::{GatewayOptions, WebhookOptions};
-use crate::http::options::{ManagementOptions, OperatorOptions, ServerOptions};
+use crate::http::options::{CheckoutOptions, ManagementOptions, OperatorOptions, ServerOptions};
 use crate::storage::{DatabaseOptions, embedded};
 
 use layers::Layers;
@@ -35,6 +35,7 @@ pub struct Config {
     pub gateway: GatewayOptions,
     pub management: ManagementOptions,
     pub webhooks: WebhookOptions,
+    pub checkout: CheckoutOptions,
     pub files: FileOptions,
     pub log: LogOptions,
     pub secrets: SecretOptions,

@@ -8,7 +8,7 @@ pub const RETRY_DAYS: [i64; 4] = [1, 3, 5, 7];
 const DAY_S: i64 = 86_400;
 
 /// A payment that the next cycle waits for. The cycle and the attempt name it, so that asking twice pays once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Due {
     pub amount: Money,
     /// The end of the cycle before.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::super::schema::subscriptions;
 use super::super::{StorageError, column};
 use super::SubscriptionRow;
-use crate::domain::ids::{CreditBundleId, CustomerId, MerchantId, PlanId, SubscriptionId};
+use crate::domain::ids::{CreditBundleId, CustomerId, MerchantId, PaymentId, PlanId, SubscriptionId};
 use crate::domain::money::Money;
 use crate::domain::subscription::{Arrears, Pending, Subscription};
 use crate::domain::terms::{Interval, Rollover, Terms};
@@ -42,6 +42,7 @@ pub struct StoredSubscription {
     payment_failed_at: Option<DateTime<Utc>>,
     cancelled_at: Option<DateTime<Utc>>,
     version: i64,
+    recent_payments: Vec<Uuid>,
 }
 
 impl From<&SubscriptionRow> for StoredSubscription {
@@ -76,6 +77,7 @@ impl From<&SubscriptionRow> for StoredSubscription {
             payment_failed_at: subscription.arrears.map(|arrears| instant(arrears.first_failed_at_s)),
             cancelled_at: subscription.cancelled_at_s.map(instant),
             version: column::count_column(row.version),
+            recent_payments: subscription.recent_payments.iter().map(|id| id.uuid()).collect(),
         }
     }
 }
@@ -115,6 +117,7 @@ impl StoredSubscription {
             pending,
             arrears,
             cancelled_at_s: self.cancelled_at.map(|at| at.timestamp()),
+            recent_payments: self.recent_payments.iter().copied().map(PaymentId::from_uuid).collect(),
             terms: self.terms()?,
         })
     }

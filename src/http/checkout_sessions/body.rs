@@ -1,0 +1,134 @@
+//! The body of a new checkout session. Fields that are not known are ignored: none here sets a limit or a price.
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use crate::domain::checkout::CheckoutMode;
+use crate::domain::ids::{CreditBundleId, PlanId};
+use crate::http::error::ApiError;
+use crate::http::fields::Fields;
+
+/// What a merchant asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedSession {
+    pub wanted: Wanted,
+    /// As it was given.
+    pub origin_url: String,
+    /// By id or by reference id; without one a customer is made as the session ends.
+    pub customer: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    Plan(PlanId),
+    Bundle(CreditBundleId),
+}
+
+impl WantedSession {
+    /// `{checkout_mode, origin_url, plan_id | credit_bundle_id, customer_id?}`.
+    pub fn read(body: &Map<String, Value>) -> Result<Self, ApiError> {
+        let fields = Fields::of_open_body(body);
+        let mode = fields.word("checkout_mode", CheckoutMode::WORDS, CheckoutMode::from_name)?;
+        let mode = fields.required("checkout_mode", mode)?;
+        let what = "must be the address of the page that opens the checkout, such as \"https://example.com\"";
+        let own = |text: &str| (text.len() <= 2048 && origin_of(text).is_some()).then(|| text.to_owned());
+        let origin_url = fields.required("origin_url", fields.parsed("origin_url", what, own)?)?;
+        let customer = fields.text("customer_id", 255)?.value();
+        let wanted = match mode {
+            CheckoutMode::Subscription => {
+                let plan = fields.parsed("plan_id", "must be the id of a plan", |text| text.parse().ok())?;
+                Wanted::Plan(fields.required("plan_id", plan)?)
+            }
+            CheckoutMode::CreditBundle => {
+                fields.required("customer_id", fields.text("customer_id", 255)?)?;
+                let what = "must be the id of a credit bundle";
+                let bundle = fields.parsed("credit_bundle_id", what, |text| text.parse().ok())?;
+                Wanted::Bundle(fields.required("credit_bundle_id", bundle)?)
+            }
+        };
+        Ok(Self {
+            wanted,
+            origin_url,
+            customer,
+        })
+    }
+}
+
+/// The origin of a page on the web, as browsers write it.
+pub fn origin_of(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    let is_web = matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
+    is_web.then(|| url.origin().ascii_serialization())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn refusal(body: Value) -> Value {
+        let Value::Object(fields) = body else {
+            return Value::Null;
+        };
+        let refused = WantedSession::read(&fields);
+        refused.map_or_else(|error| error.body()["error"]["param"].clone(), |_| Value::Null)
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        let (plan, bundle) = ("sc_00000000000000000000000002", "cb_00000000000000000000000002");
+        let (origin, mode) = ("https://example.com", "subscription");
+        let table = [
+            (json!({}), json!("checkout_mode")),
+            (json!({ "checkout_mode": "topup" }), json!("checkout_mode")),
+            (json!({ "checkout_mode": mode }), json!("origin_url")),
+            (
+                json!({ "checkout_mode": mode, "origin_url": "example.com" }),
+                json!("origin_url"),
+            ),
+            (
+                json!({ "checkout_mode": mode, "origin_url": "javascript:x" }),
+                json!("origin_url"),
+            ),
+            (
+                json!({ "checkout_mode": mode, "origin_url": "https://a:b@c.d" }),
+                json!("origin_url"),
+            ),
+            (json!({ "checkout_mode": mode, "origin_url": origin }), json!("plan_id")),
+            (
+                json!({ "checkout_mode": mode, "origin_url": origin, "plan_id": bundle }),
+                json!("plan_id"),
+            ),
+            (
+                json!({ "checkout_mode": mode, "origin_url": origin, "plan_id": plan, "new": 1 }),
+                Value::Null,
+            ),
+            (
+                json!({ "checkout_mode": "credit_bundle", "origin_url": origin }),
+                json!("customer_id"),
+            ),
+            (
+                json!({ "checkout_mode": "credit_bundle", "origin_url": origin, "customer_id": "u" }),
+                json!("credit_bundle_id"),
+            ),
+        ];
+        for (body, param) in table {
+            assert_eq!(refusal(body.clone()), param, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_what_the_browser_says() {
+        let table = [
+            ("https://Example.com/a?b", Some("https://example.com")),
+            ("https://example.com:443", Some("https://example.com")),
+            ("http://localhost:3000/", Some("http://localhost:3000")),
+            ("https://bücher.de", Some("https://xn--bcher-kva.de")),
+            ("ftp://example.com", None),
+            ("data:text/html,x", None),
+        ];
+        for (url, origin) in table {
+            assert_eq!(origin_of(url).as_deref(), origin, "{url}");
+        }
+    }
+}
