@@ -33,6 +33,7 @@ fi
 if [ "$purpose" = test ]; then
     has node || packages+=(nodejs)
     has npm || packages+=(npm)
+    { has chromium || has google-chrome; } || packages+=(chromium)
 fi
 
 if [ ${#packages[@]} -gt 0 ]; then

@@ -6,7 +6,7 @@ mod shop;
 
 use serde_json::{Value, json};
 
-use crate::support::house::House;
+use crate::support::house::{House, chat};
 use crate::support::http::Client;
 use crate::support::server::eventually;
 use shop::{Shop, Visit, pro};
@@ -287,4 +287,89 @@ fn a_free_plan_needs_no_card_and_a_crash_keeps_the_session() {
     assert!(visit.page().contains("lava_checkout_success"));
     let active = "SELECT count(*) FROM subscriptions WHERE cancelled_at IS NULL";
     eventually("he is on it", || shop.house.database.number(active) == 1);
+}
+
+/// Makes a day pass for all subscriptions, while the server is off; and a minute, so that no two cycles end at once.
+fn a_day_later(shop: &mut Shop) {
+    shop.house.server.stop();
+    let shifted = ["anchor_at", "cycle_start_at", "cycle_end_at", "payment_failed_at"];
+    let shifted = shifted.map(|column| format!("{column} = {column} - interval '1 day 1 minute'"));
+    let statement = format!("UPDATE subscriptions SET {}", shifted.join(", "));
+    shop.house.database.execute(&statement);
+    shop.house.server.start_again();
+}
+
+fn daily(shop: &Shop) -> Value {
+    let body = json!({ "name": "Daily", "period_amount": "5", "billing_interval": "day" });
+    shop.client.post("/v1/plans", &body).expect_status(201).json()
+}
+
+#[test]
+fn the_next_cycle_is_charged_by_itself_once_and_brings_its_credit() {
+    let mut shop = Shop::trying();
+    let visit = shop.subscribe(&daily(&shop));
+    buy(&visit, "4242424242424242");
+    for day in 2..4 {
+        a_day_later(&mut shop);
+        let paid = "SELECT count(*) FROM payments WHERE applied_at IS NOT NULL";
+        eventually("the day is paid", || shop.house.database.number(paid) == day);
+        // What was left of the day before has lapsed.
+        assert_eq!(shop.credit(), [5_000_000_000, 0]);
+    }
+    shop.house.server.stop();
+    shop.house.server.start_again();
+    assert_eq!(shop.house.database.number("SELECT count(*) FROM payments"), 3);
+    shop.house.books_agree();
+}
+
+#[test]
+fn a_renewal_that_fails_is_tried_again_on_later_days_and_then_credit_stops() {
+    let mut shop = Shop::trying();
+    let visit = shop.subscribe(&daily(&shop));
+    visit.enter_code();
+    visit.enter_card("4000002760003184").expect_status(303);
+    visit.post("confirm", "").expect_status(303);
+    visit.post("approve", "approval=yes").expect_status(303);
+    assert!(visit.page().contains("lava_checkout_success"));
+    // The cycle ends, and attempts follow after 1, 3, 5 and 7 days.
+    for (day, declined) in [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3), (6, 4), (7, 4)] {
+        a_day_later(&mut shop);
+        let count = "SELECT count(*) FROM payments WHERE status = 'declined'";
+        eventually(&format!("day {day}"), || shop.house.database.number(count) == declined);
+        assert_eq!(shop.credit(), [5_000_000_000, 0]);
+    }
+    a_day_later(&mut shop);
+    let ended = "SELECT count(*) FROM subscriptions WHERE cancelled_at IS NOT NULL";
+    eventually("it has ended", || shop.house.database.number(ended) == 1);
+    assert_eq!(shop.credit(), [0, 0]);
+    assert_eq!(shop.house.database.number("SELECT count(*) FROM payments"), 6);
+    shop.house.books_agree();
+}
+
+#[test]
+fn credit_that_runs_out_buys_its_bundle_so_that_the_next_call_goes_through() {
+    let shop = Shop::trying();
+    let tiers = json!([{ "start": "0", "rate": "3" }]);
+    let meter = json!({
+        "name": "Calls", "meter_slug": "calls", "rate_type": "fixed", "tier_type": "requests", "tiers": tiers,
+    });
+    let meter = shop.client.post("/v1/meters", &meter).expect_status(201).json();
+    let mut plan = pro();
+    plan["period_amount"] = json!("5");
+    plan["meter_ids"] = json!([meter["meter_id"]]);
+    plan["default_auto_top_up_bundle_index"] = json!(0);
+    let plan = shop.client.post("/v1/plans", &plan).expect_status(201).json();
+    let visit = shop.subscribe(&plan);
+    buy(&visit, "4242424242424242");
+    let caller = shop.caller(&shop.read(&visit.session)["customer_id"], "calls");
+    let call = || caller.post("/v1/chat/completions", &chat("output_tokens=1"));
+    call().expect_status(200);
+    eventually("it is charged", || shop.credit() == [2_000_000_000, 0]);
+    assert_eq!(call().expect_status(402).error_code(), "insufficient_balance");
+    eventually("the bundle is his", || shop.credit() == [2_000_000_000, 10_000_000_000]);
+    call().expect_status(200);
+    eventually("it is charged", || shop.credit() == [0, 9_000_000_000]);
+    let bought = "SELECT count(*) FROM payments WHERE purpose->>'name' = 'top_up' AND amount = 9000000000";
+    assert_eq!(shop.house.database.number(bought), 1);
+    shop.house.books_agree();
 }

@@ -63,6 +63,33 @@ fn the_lava_sdks_keep_webhooks_and_what_happens_is_told() {
 }
 
 #[test]
+fn the_checkout_hook_sells_in_a_browser() {
+    let Some(browser) = browser() else {
+        // What CI shows, a developer without a browser may do without.
+        assert!(std::env::var_os("CI").is_none(), "Chromium is not installed");
+        return;
+    };
+    let house = House::new();
+    let key = house.test_merchant();
+    Script::new("checkout.mjs", &house)
+        .variable("TEST_SECRET_KEY", &key)
+        .variable("CHROMIUM", &browser)
+        .run();
+    check_books(house);
+}
+
+/// The path of a Chromium, if there is one.
+fn browser() -> Option<String> {
+    let path = std::env::var_os("PATH")?;
+    let names = ["chromium", "google-chrome"];
+    let found = std::env::split_paths(&path).flat_map(|directory| names.map(|name| directory.join(name)));
+    found
+        .into_iter()
+        .find(|file| file.exists())
+        .map(|file| file.display().to_string())
+}
+
+#[test]
 fn the_openai_sdk_works_with_a_spend_key() {
     let house = House::new();
     Script::new("openai.mjs", &house).run();

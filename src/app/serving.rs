@@ -29,7 +29,8 @@ use crate::gateway::provider::{Catalogue, Demo};
 use crate::gateway::{Gateway, GatewayParts};
 use crate::http;
 use crate::http::checkout::CheckoutParts;
-use crate::http::checkout::purchase::go_on_with_open_payments;
+use crate::http::checkout::charges::{charge_renewals, charge_top_ups};
+use crate::http::checkout::settle::go_on_with_open_payments;
 use crate::http::spend_keys::live::grace;
 use crate::http::state::{AppState, StateParts};
 use crate::http::webhooks::customers::ShownCustomers;
@@ -107,7 +108,7 @@ impl Serving {
             gateway: gateway.clone(),
         };
         let half_deleted = booted.replica.half_deleted();
-        actix_rt::spawn(go_on_with_open_payments(state.clone()));
+        charge_cards(&state);
         let crew = Arc::new(Crew::new(parts, booted.replica));
         let server = run_server(config, crew, state.clone(), listener)?;
         while !shared.is_complete() {
@@ -216,6 +217,13 @@ fn app_state(
         trusted_proxies: config.server.trusted_proxies.clone(),
         data_dir: config.data.dir.clone(),
     }))
+}
+
+/// On this thread, for as long as the server runs.
+fn charge_cards(state: &web::Data<AppState>) {
+    actix_rt::spawn(go_on_with_open_payments(state.clone()));
+    actix_rt::spawn(charge_renewals(state.clone()));
+    actix_rt::spawn(charge_top_ups(state.clone()));
 }
 
 /// Puts every key into the keyring, those too whose rotation left them some grace.

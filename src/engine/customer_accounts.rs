@@ -19,6 +19,7 @@ use super::accounts::AccountRefusal;
 use super::customer_actor::{Book, Change, CustomerShard, Entitle, Extend, Read, Report, Reserve, Settle, Transition};
 use super::journal::{JournalFull, Written};
 use super::spend::Stopped;
+use super::top_ups::TopUps;
 
 /// Why a customer does not have a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,6 +160,7 @@ pub struct CustomerAccounts {
     shards: Arc<[OnceLock<Addr<CustomerShard>>]>,
     /// Ids of requests that are being reported: one that was billed twice could not be taken back.
     reports: Arc<DashSet<(MerchantId, String)>>,
+    top_ups: TopUps,
 }
 
 impl CustomerAccounts {
@@ -166,6 +168,7 @@ impl CustomerAccounts {
         Self {
             shards: (0..count.max(1)).map(|_| OnceLock::new()).collect(),
             reports: Arc::default(),
+            top_ups: TopUps::default(),
         }
     }
 
@@ -196,7 +199,16 @@ impl CustomerAccounts {
         shard
             .try_send(Reserve { whose, ask, reply })
             .map_err(|_| AccountRefusal::Overloaded)?;
-        answer.await.map_err(|_| AccountRefusal::Stopped)?
+        let held = answer.await.map_err(|_| AccountRefusal::Stopped)?;
+        if let Err(CreditRefusal::Account(AccountRefusal::Insufficient { .. })) = &held {
+            self.top_ups.wish(whose);
+        }
+        held
+    }
+
+    /// Customers who were refused for want of credit.
+    pub const fn top_ups(&self) -> &TopUps {
+        &self.top_ups
     }
 
     /// The account as it is now, with all cycles begun that have passed.

@@ -24,5 +24,6 @@ pub mod sealing;
 pub mod spend;
 pub mod spend_actor;
 pub mod tariffs;
+pub mod top_ups;
 mod unwinding;
 pub mod waiting;

@@ -2,8 +2,10 @@
 //! and nowhere else. Whoever has the secret of a session may go through it, and nothing else opens it. A step that does
 //! not fit changes nothing and says why. No card number of a live card comes here, and none is logged.
 
+pub mod charges;
 mod form;
-pub mod purchase;
+mod purchase;
+pub mod settle;
 mod steps;
 pub mod stripe_events;
 mod turn;
@@ -85,7 +87,7 @@ async fn show(request: HttpRequest, state: State) -> Result<HttpResponse, ApiErr
         Err(error) => return Err(error),
     };
     if let Step::Paying { payment, .. } = visit.row.checkout.step {
-        purchase::settle(&state, payment, Approval::Unknown).await?;
+        settle::settle(&state, payment, Approval::Unknown).await?;
         visit = self::visit(&request, &state).await?;
     }
     page(&visit, StatusCode::OK, None).await

@@ -132,6 +132,28 @@ pub fn create(connection: &mut PgConnection, row: &PaymentRow) -> Result<(), Sto
     Ok(())
 }
 
+/// Stores a payment unless it is there already, and returns what is there.
+pub fn create_once(connection: &mut PgConnection, row: &PaymentRow) -> Result<PaymentRow, StorageError> {
+    diesel::insert_into(payments::table)
+        .values(StoredPayment::try_from(row)?)
+        .on_conflict(payments::id)
+        .do_nothing()
+        .execute(connection)?;
+    find(connection, row.id)
+}
+
+/// A customer's last payment for a bundle that is bought by itself.
+pub fn latest_top_up(connection: &mut PgConnection, customer: CustomerId) -> Result<Option<PaymentRow>, StorageError> {
+    let found = payments::table
+        .filter(payments::customer_id.eq(customer.uuid()))
+        .filter(payments::purpose.contains(serde_json::json!({ "name": "top_up" })))
+        .order(payments::id.desc())
+        .select(StoredPayment::as_select())
+        .first(connection)
+        .optional()?;
+    found.map(PaymentRow::try_from).transpose()
+}
+
 pub fn find(connection: &mut PgConnection, id: PaymentId) -> Result<PaymentRow, StorageError> {
     payments::table
         .find(id.uuid())

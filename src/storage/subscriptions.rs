@@ -8,13 +8,15 @@ use std::collections::BTreeMap;
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 
-use super::StorageError;
 use super::page::{Page, PageRequest};
 use super::schema::subscriptions;
+use super::{StorageError, column};
 use crate::domain::ids::{CustomerId, MerchantId, SubscriptionId};
-use crate::domain::subscription::{Status, Subscription};
+use crate::domain::subscription::{RETRY_DAYS, Status, Subscription};
 use row::StoredSubscription;
 
+/// Payments that are asked for in one go.
+const DUE_AT_ONCE: i64 = 100;
 /// Rows of 23 values each; a statement takes 65,535.
 const ROWS_A_STATEMENT: usize = 1_000;
 
@@ -84,6 +86,33 @@ pub fn load_active(connection: &mut PgConnection) -> Result<Vec<SubscriptionRow>
         .select(StoredSubscription::as_select())
         .load_iter::<StoredSubscription, PgRowByRowLoadingMode>(connection)?;
     rows.map(|row| SubscriptionRow::try_from(row?)).collect()
+}
+
+/// Active subscriptions whose next cycle waits for a payment that is to be asked for now; those that wait longest first.
+pub fn due_for_payment(connection: &mut PgConnection, now_s: i64) -> Result<Vec<SubscriptionRow>, StorageError> {
+    use diesel::dsl::sql;
+    use diesel::sql_types::{BigInt, Bool};
+    let days = RETRY_DAYS.map(|days| days.to_string()).join(",");
+    let next_attempt = format!(
+        "(payment_failures IS NULL OR extract(epoch FROM payment_failed_at)::bigint \
+         + 86400 * coalesce((ARRAY[{days}])[payment_failures], 0) <= "
+    );
+    let rows = subscriptions::table
+        .filter(subscriptions::cancelled_at.is_null())
+        .filter(subscriptions::cycle_end_at.le(column::instant(now_s.saturating_mul(1000))))
+        .filter(subscriptions::pending_change.is_distinct_from("cancellation"))
+        // A step down may be one to a price.
+        .filter(
+            subscriptions::period_amount
+                .gt(0)
+                .or(subscriptions::pending_offer.is_not_null()),
+        )
+        .filter(sql::<Bool>(&next_attempt).bind::<BigInt, _>(now_s).sql(")"))
+        .order(subscriptions::cycle_end_at)
+        .limit(DUE_AT_ONCE)
+        .select(StoredSubscription::as_select())
+        .load(connection)?;
+    rows.into_iter().map(SubscriptionRow::try_from).collect()
 }
 
 /// Writes what subscriptions are from their turns on, each unless a later turn of it has been written. In any order: of

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::shop::{ORIGIN, Shop, Visit};
 use crate::support::house::House;
 use crate::support::http::Client;
+use crate::support::server::secret_key;
 use crate::support::stripe::{SECRET_KEY, SimulatedStripe};
 
 const WEBHOOK_SECRET: &str = "whsec_test";
@@ -19,7 +20,8 @@ fn open() -> (Shop, SimulatedStripe) {
             .variable("CALDERA__CHECKOUT__STRIPE_PUBLISHABLE_KEY", "pk_test_simulated")
     });
     let client = house.server.client();
-    (Shop { house, client }, stripe)
+    let key = secret_key().to_owned();
+    (Shop { house, client, key }, stripe)
 }
 
 /// Puts a card on file as the processor's script does, and comes back.

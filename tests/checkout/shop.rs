@@ -13,6 +13,7 @@ pub const ORIGIN: &str = "https://shop.example.com";
 pub struct Shop {
     pub house: House,
     pub client: Client,
+    pub key: String,
 }
 
 /// A plan of $25 with a bundle.
@@ -27,16 +28,15 @@ impl Shop {
     /// A test merchant's.
     pub fn trying() -> Self {
         let house = House::new();
-        let run = |arguments: &[&str]| -> Value {
-            let output = house.server.run(arguments);
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            serde_json::from_slice(&output.stdout).unwrap()
-        };
-        let merchant = run(&["merchants", "create", "--test", "--name", "Trying"]);
-        let merchant = merchant["merchant_id"].as_str().unwrap();
-        let key = run(&["keys", "create", "--secret", "--merchant", merchant]);
-        let client = house.caller(key["secret_key"].as_str().unwrap());
-        Self { house, client }
+        let key = house.test_merchant();
+        let client = house.caller(&key);
+        Self { house, client, key }
+    }
+
+    /// A caller for one of its customers.
+    pub fn caller(&self, customer: &Value, meter: &str) -> Client {
+        let token = json!({ "secret_key": self.key, "customer_id": customer, "meter_slug": meter });
+        self.house.caller(&STANDARD.encode(token.to_string()))
     }
 
     pub fn plan(&self) -> Value {

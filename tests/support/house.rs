@@ -87,6 +87,19 @@ impl House {
         self.caller(key["secret_key"].as_str().unwrap())
     }
 
+    /// The secret key of a new test merchant.
+    pub fn test_merchant(&self) -> String {
+        let run = |arguments: &[&str]| -> Value {
+            let output = self.server.run(arguments);
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            serde_json::from_slice(&output.stdout).unwrap()
+        };
+        let merchant = run(&["merchants", "create", "--test", "--name", "Trying"]);
+        let merchant = merchant["merchant_id"].as_str().unwrap();
+        let key = run(&["keys", "create", "--secret", "--merchant", merchant]);
+        key["secret_key"].as_str().unwrap().to_owned()
+    }
+
     /// Waits until nothing is held for a key.
     pub fn settled(&self, id: &str) -> Value {
         eventually("every hold of the key has ended", || {

@@ -22,7 +22,7 @@ use crate::storage::{checkouts, customers, payments};
 
 use super::Visit;
 use super::form::{Form, read_expiry, read_phone};
-use super::purchase;
+use super::{purchase, settle};
 
 /// The code of test merchants' customers.
 const TEST_CODE: &str = "000000";
@@ -241,7 +241,7 @@ async fn approve(visit: &Visit, form: &Form) -> Acted {
         "no" => Approval::Denied,
         _ => Approval::Unknown,
     };
-    purchase::settle(&visit.state, payment, approval).await?;
+    settle::settle(&visit.state, payment, approval).await?;
     Ok(None)
 }
 

@@ -11,7 +11,7 @@ use crate::gateway::payments::stripe::signature;
 use crate::http::error::{ApiError, ErrorCode};
 use crate::http::json_body::read_bytes;
 
-use super::{State, purchase};
+use super::{State, settle};
 
 /// POST, from Stripe.
 pub async fn take(request: HttpRequest, state: State, payload: web::Payload) -> Result<HttpResponse, ApiError> {
@@ -30,7 +30,7 @@ pub async fn take(request: HttpRequest, state: State, payload: web::Payload) -> 
     let named = event["data"]["object"]["metadata"]["payment_id"].as_str();
     // Other programs may use the same account.
     if let Some(payment) = named.and_then(|text| text.parse::<PaymentId>().ok()) {
-        match purchase::settle(&state, payment, Approval::Unknown).await {
+        match settle::settle(&state, payment, Approval::Unknown).await {
             Err(error) if error.code() != ErrorCode::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
         }

@@ -6,6 +6,8 @@
   // How long a customer sees that it worked.
   const farewellMs = 1200;
 
+  document.querySelector("[data-focus]")?.focus({ preventScroll: true });
+
   const ending = document.querySelector("[data-message]");
   if (ending) {
     const succeeded = ending.dataset.message === "lava_checkout_success";
