@@ -50,10 +50,9 @@ fn a_customer_is_kept_as_he_was_given_and_found_by_both_names() {
         "phone": "+15551234567", "email": "jane@example.com", "first_name": "Jane", "last_name": "van Smith",
     });
     assert_eq!((&made["contact"], &made["metadata"]), (&contact, &metadata));
-    assert_eq!(
-        (&made["reference_id"], &made["subscription"]),
-        (&json!("user 1/é+%"), &Value::Null)
-    );
+    assert_eq!(made["reference_id"], "user 1/é+%");
+    let brief = &made["subscription"];
+    assert_eq!((&brief["name"], &brief["status"]), (&json!("Free"), &json!("active")));
     let bare = make(&house, json!({}));
     let nothing = json!({ "phone": "", "email": "", "first_name": "", "last_name": "" });
     assert_eq!((&bare["contact"], &bare["metadata"]), (&nothing, &Value::Null));
@@ -68,7 +67,12 @@ fn a_customer_is_kept_as_he_was_given_and_found_by_both_names() {
             "{path}"
         );
         let subscription = house.server.client().get(&format!("{path}/subscription"));
-        assert_eq!(subscription.expect_status(200).json(), json!({ "subscription": null }));
+        let whole = subscription.expect_status(200).json()["subscription"].clone();
+        assert_eq!(whole["subscription_id"], brief["subscription_id"]);
+        assert_eq!(
+            (&whole["plan"]["period_amount"], &whole["credits"]["total_remaining"]),
+            (&json!("0.00"), &json!("0.00"))
+        );
     }
     house.server.kill();
     house.server.start_again();

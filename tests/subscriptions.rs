@@ -1,6 +1,9 @@
 //! Subscriptions over the real server: begun, changed, cancelled and withdrawn, with the credit that goes with them, and
 //! what is left of them after a kill.
 
+mod first_plan;
+mod lists;
+
 use diesel::connection::SimpleConnection as _;
 use serde_json::{Value, json};
 
@@ -179,7 +182,8 @@ fn every_bad_field_is_named_and_what_is_anothers_is_not_there() {
     }
     let refused = secret.post(PATH, &table.last().unwrap().0).text();
     assert!(refused.contains("/v1/checkout_sessions"), "{refused}");
-    assert_eq!(house.database.number("SELECT COUNT(*) FROM subscriptions"), 0);
+    let begun = "SELECT COUNT(*) FROM subscriptions WHERE plan_id <> merchant_id";
+    assert_eq!(house.database.number(begun), 0);
 
     let begun = subscribe(&house, &id, &free).expect_status(201).json();
     let path = format!("{PATH}/{}", text(&begun["subscription"], "subscription_id"));
@@ -188,7 +192,11 @@ fn every_bad_field_is_named_and_what_is_anothers_is_not_there() {
         expect_refusal(&client.patch(path, &edit), 404, "subscription_id");
         expect_refusal(&client.delete(path), 404, "subscription_id");
     }
-    assert_eq!(stranger.get(PATH).expect_status(200).json()["data"], json!([]));
+    let listed = stranger.get(PATH).expect_status(200).json()["data"].clone();
+    assert_eq!(
+        (&listed[0]["customer_id"], &listed[1]),
+        (&json!(their_customer), &Value::Null)
+    );
     let filtered = stranger.get(&format!("{PATH}?customer_id={id}"));
     expect_refusal(&filtered, 404, "customer_id");
     for param in ["status", "limit", "cursor"] {
@@ -356,43 +364,4 @@ fn with_a_customer_his_subscription_ends_at_once_and_his_credit_lapses() {
         5_000_000_000
     );
     house.books_agree();
-}
-
-#[test]
-fn lists_page_newest_first_with_whose_each_is() {
-    let house = House::new();
-    let secret = house.server.client();
-    let plan = free_plan(&house, "0");
-    let mut begun: Vec<String> = (0..5)
-        .map(|number| {
-            let id = customer(&house, &format!("u{number}"));
-            let answer = subscribe(&house, &id, &plan).expect_status(201).json();
-            text(&answer["subscription"], "subscription_id")
-        })
-        .collect();
-    begun.reverse();
-    let (mut path, mut seen) = (format!("{PATH}?limit=2"), Vec::new());
-    loop {
-        let page = secret.get(&path).expect_status(200);
-        seen.extend(ids(&page));
-        let Some(cursor) = page.json()["next_cursor"].as_str().map(str::to_owned) else {
-            break;
-        };
-        path = format!("{PATH}?limit=2&cursor={cursor}");
-    }
-    assert_eq!(seen, begun);
-    let of_one = secret.get(&format!("{PATH}?customer_id=u3")).expect_status(200);
-    assert_eq!(ids(&of_one), [begun[1].clone()]);
-    let shown = &of_one.json()["data"][0];
-    let contact = json!({ "phone": "+15551234567", "email": "", "first_name": "Jane", "last_name": "Smith" });
-    let whose = secret.get("/v1/customers/u3").expect_status(200).json();
-    assert_eq!(
-        (&shown["customer_id"], &shown["customer"]),
-        (&whose["customer_id"], &contact)
-    );
-    let mut alone = shown.clone();
-    for name in ["customer_id", "customer"] {
-        alone.as_object_mut().unwrap().remove(name);
-    }
-    assert_eq!(subscription(&house, "u3"), alone);
 }

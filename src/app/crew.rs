@@ -12,7 +12,7 @@ use crate::domain::ids::{CustomerId, WalletId};
 use crate::domain::key::KeySettings;
 use crate::domain::spend::StoredCounters;
 use crate::engine::account_actor::AccountShard;
-use crate::engine::customer_actor::CustomerShard;
+use crate::engine::customer_actor::{CustomerShard, CustomerShardParts};
 use crate::engine::journal::{self, Journal};
 use crate::engine::options::SpendKeyOptions;
 use crate::engine::spend_actor::SpendShard;
@@ -86,13 +86,13 @@ impl Crew {
         let wallets = std::mem::take(&mut self.wallets.lock().unwrap_or_else(PoisonError::into_inner)[place]);
         let accounts = AccountShard::new(lane.clone(), wallets).start();
         let customers = std::mem::take(&mut self.customers.lock().unwrap_or_else(PoisonError::into_inner)[place]);
-        let customers = CustomerShard::new(
-            lane.clone(),
-            parts.shared.clock.clone(),
-            parts.shared.tariffs.clone(),
-            customers,
-        )
-        .start();
+        let surroundings = CustomerShardParts {
+            lane: lane.clone(),
+            clock: parts.shared.clock.clone(),
+            tariffs: parts.shared.tariffs.clone(),
+            customers: parts.shared.customers.clone(),
+        };
+        let customers = CustomerShard::new(surroundings, customers).start();
         let enrolled = [
             parts.shared.spend.enrol(place, keys),
             parts.shared.accounts.enrol(place, accounts),

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
 use super::credit::{Credit, CustomerCredit};
-use super::ids::{MerchantId, MeterId};
+use super::ids::{MerchantId, MeterId, PlanId};
 use super::meter::{ChargeOverflow, Meter, Metered};
 use super::money::Money;
 use super::request::{Charge, ChargePart};
@@ -82,6 +82,15 @@ impl CustomerAccount {
     pub fn active_subscription(&self) -> Option<&Subscription> {
         let subscription = self.subscription.as_ref();
         subscription.filter(|subscription| subscription.status() == Status::Active)
+    }
+
+    /// Whether he belongs on the plan on which customers begin: he is on none yet, or has lost another. Who has left that
+    /// very plan stays without.
+    pub fn lacks_plan(&self, first: PlanId) -> bool {
+        match &self.subscription {
+            None => self.version == 0,
+            Some(last) => last.status() == Status::Cancelled && last.terms.plan_id != first,
+        }
     }
 
     /// When the period began that usage is counted in: the cycle of the subscription, or the calendar month (UTC).

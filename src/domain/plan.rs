@@ -98,10 +98,11 @@ impl PlanError {
 }
 
 impl Plan {
-    /// The plan that every merchant has from the start: free, monthly, without credit. It has the bits of his own id.
+    /// The plan that every merchant has from the start: free, monthly, without credit. His customers are on it until they
+    /// are on another.
     pub fn free_of(merchant: MerchantId) -> Self {
         let terms = Terms {
-            plan_id: PlanId::from_bits(merchant.bits()),
+            plan_id: Self::free_id(merchant),
             name: "Free".to_owned(),
             period_amount: Money::ZERO,
             included_credit: Money::ZERO,
@@ -114,6 +115,11 @@ impl Plan {
             default_bundle_id: None,
             bundles: Vec::new(),
         }
+    }
+
+    /// The id of a merchant's free plan, which has the bits of his own.
+    pub const fn free_id(merchant: MerchantId) -> PlanId {
+        PlanId::from_bits(merchant.bits())
     }
 
     pub const fn id(&self) -> PlanId {

@@ -9,7 +9,7 @@ mod paid;
 
 use super::billing_period::BillingPeriod;
 use super::credit::{Bucket, Credit, Entry, EntryKind};
-use super::ids::{CreditBundleId, PaymentId, SubscriptionId};
+use super::ids::{CreditBundleId, CustomerId, PaymentId, SubscriptionId};
 use super::money::Money;
 use super::terms::{Offer, Rollover, Terms};
 pub use arrears::{Arrears, Due, RETRY_DAYS};
@@ -81,6 +81,11 @@ impl Subscription {
     /// Begins a subscription, with its included credit. Where the plan is paid, the first payment has been made.
     pub fn begin(id: SubscriptionId, offer: Offer, credit: Credit, now_s: i64) -> Turn {
         Self::begin_with(Books::new(credit), id, offer, now_s)
+    }
+
+    /// The id of a customer's subscription to the plan on which he begins: known before it has begun.
+    pub const fn first_id(customer: CustomerId) -> SubscriptionId {
+        SubscriptionId::from_bits(customer.bits())
     }
 
     pub const fn status(&self) -> Status {
@@ -177,6 +182,13 @@ impl Subscription {
         let mut turn = Self::begin_with(books, self.id, offer, now_s);
         turn.subscription.started_at_s = self.started_at_s;
         turn.subscription.recent_payments.clone_from(&self.recent_payments);
+        Ok(turn)
+    }
+
+    /// Takes up another plan at once in the place of the one on which customers begin: his time on a plan begins now.
+    pub fn take_up(&self, offer: Offer, credit: Credit, now_s: i64) -> Result<Turn, Refusal> {
+        let mut turn = self.upgrade(offer, credit, now_s)?;
+        turn.subscription.started_at_s = now_s;
         Ok(turn)
     }
 

@@ -16,7 +16,9 @@ use crate::domain::room::Claim;
 use crate::domain::subscription::{Refusal, Turn};
 
 use super::accounts::AccountRefusal;
-use super::customer_actor::{Book, Change, CustomerShard, Entitle, Extend, Read, Report, Reserve, Settle, Transition};
+use super::customer_actor::{
+    Begin, Book, Change, CustomerShard, Entitle, Extend, Read, Report, Reserve, Settle, Transition,
+};
 use super::journal::{JournalFull, Written};
 use super::spend::Stopped;
 use super::top_ups::TopUps;
@@ -214,6 +216,15 @@ impl CustomerAccounts {
     /// The account as it is now, with all cycles begun that have passed.
     pub async fn read(&self, whose: Whose) -> Result<CustomerAccount, Stopped> {
         self.shard(whose)?.send(Read { whose }).await.map_err(|_| Stopped)
+    }
+
+    /// Puts a new customer on the plan on which customers begin; answers once Postgres has it.
+    pub async fn begin(&self, whose: Whose) -> Result<(), Stopped> {
+        let begun = self.shard(whose)?.send(Begin { whose }).await.map_err(|_| Stopped)?;
+        match begun {
+            Some(written) => written.committed().await.map(drop).map_err(|_| Stopped),
+            None => Ok(()),
+        }
     }
 
     /// Makes a transition of the subscription, and returns the account once Postgres has it.

@@ -2,6 +2,7 @@
 //! that have come. Every change is in the journal before it counts here. A crash loses holds, whose calls the journal
 //! settles, and cycles that nobody has looked at since, which begin at the next start; a stop flushes nothing.
 
+mod first_plan;
 mod message;
 
 use std::collections::{BTreeSet, HashMap};
@@ -21,11 +22,12 @@ use crate::domain::subscription::Turn;
 use super::accounts::AccountRefusal;
 use super::clock::Clock;
 use super::customer_accounts::{ChangeError, CreditAsk, CreditHold, CreditRefusal, Reported, Whose};
+use super::customers::Customers;
 use super::journal::{Lane, Written};
 use super::random;
 use super::tariffs::Tariffs;
 use super::unwinding::EndsOnPanic;
-pub use message::{Book, Change, Entitle, Extend, Read, Report, Reserve, Settle, Transition};
+pub use message::{Begin, Book, Change, Entitle, Extend, Read, Report, Reserve, Settle, Transition};
 
 /// How many admissions may queue up before more are refused.
 const MAILBOX: usize = 4096;
@@ -39,33 +41,39 @@ pub struct CustomerShard {
     accounts: HashMap<CustomerId, CustomerAccount>,
     /// When a subscription has something to do next, in unix seconds.
     wakes: BTreeSet<(i64, CustomerId)>,
-    lane: Lane,
-    clock: Clock,
-    tariffs: Arc<Tariffs>,
+    parts: CustomerShardParts,
+}
+
+/// What a shard needs of its surroundings.
+pub struct CustomerShardParts {
+    /// That of the worker that the actor lives on.
+    pub lane: Lane,
+    pub clock: Clock,
+    pub tariffs: Arc<Tariffs>,
+    pub customers: Arc<Customers>,
 }
 
 impl CustomerShard {
-    /// `lane` is that of the worker that this actor lives on.
-    pub fn new(lane: Lane, clock: Clock, tariffs: Arc<Tariffs>, accounts: Vec<(CustomerId, CustomerAccount)>) -> Self {
+    pub fn new(parts: CustomerShardParts, accounts: Vec<(CustomerId, CustomerAccount)>) -> Self {
         let wakes = accounts
             .iter()
             .filter_map(|(id, account)| Some((wakes_at_s(account)?, *id)));
         Self {
             wakes: wakes.collect(),
             accounts: accounts.into_iter().collect(),
-            lane,
-            clock,
-            tariffs,
+            parts,
         }
     }
 
-    /// The account, with all cycles begun that have passed; a new one where there is none.
+    /// The account, with all cycles begun that have passed, on the plan that it belongs on; a new one where there is
+    /// none.
     fn current(&mut self, whose: Whose) -> &mut CustomerAccount {
-        let now_s = self.clock.now().wall_s();
+        let now_s = self.parts.clock.now().wall_s();
         let account = self.accounts.get(&whose.customer_id);
         if account.and_then(wakes_at_s).is_some_and(|at_s| at_s <= now_s) {
             self.catch_up(whose, now_s);
         }
+        self.begin_first_plan(whose);
         let new = || CustomerAccount::new(whose.merchant_id);
         self.accounts.entry(whose.customer_id).or_insert_with(new)
     }
@@ -96,9 +104,9 @@ impl CustomerShard {
         let account = self.accounts.entry(whose.customer_id);
         let account = account.or_insert_with(|| CustomerAccount::new(whose.merchant_id));
         let random = random::bits().map_err(|_| ChangeError::Stopped)?;
-        let now = self.clock.now();
+        let now = self.parts.clock.now();
         let record = TurnRecord {
-            id: MovementId::compose_in_order(whose.merchant_id.mode(), self.clock.wall_us(), random),
+            id: MovementId::compose_in_order(whose.merchant_id.mode(), self.parts.clock.wall_us(), random),
             merchant_id: whose.merchant_id,
             customer_id: whose.customer_id,
             version: account.version + 1,
@@ -106,7 +114,7 @@ impl CustomerShard {
             subscription: serde_json::to_string(&turn.subscription).unwrap_or_default(),
             entries: turn.entries.iter().map(|entry| recorded(whose, *entry)).collect(),
         };
-        let written = self.lane.write_turn(&record)?;
+        let written = self.parts.lane.write_turn(&record)?;
         if let Some(at_s) = wakes_at_s(account) {
             self.wakes.remove(&(at_s, whose.customer_id));
         }
@@ -119,19 +127,18 @@ impl CustomerShard {
 
     fn renew_due(&mut self) {
         let _guard = EndsOnPanic;
-        let now_s = self.clock.now().wall_s();
+        let now_s = self.parts.clock.now().wall_s();
         let due = self.wakes.iter().take_while(|(at_s, _)| *at_s <= now_s);
         let due: Vec<CustomerId> = due.take(RENEWALS_AT_ONCE).map(|(_, id)| *id).collect();
         for customer_id in due {
             if let Some(account) = self.accounts.get(&customer_id) {
                 let merchant_id = account.merchant_id;
-                self.catch_up(
-                    Whose {
-                        customer_id,
-                        merchant_id,
-                    },
-                    now_s,
-                );
+                let whose = Whose {
+                    customer_id,
+                    merchant_id,
+                };
+                self.catch_up(whose, now_s);
+                self.begin_first_plan(whose);
             }
         }
     }
@@ -141,7 +148,7 @@ impl CustomerShard {
         let _guard = EndsOnPanic;
         let plan_id = self.current(whose).active_subscription();
         let plan_id = plan_id.map(|subscription| subscription.terms.plan_id);
-        let plan = plan_id.and_then(|plan_id| self.tariffs.plan(plan_id));
+        let plan = plan_id.and_then(|plan_id| self.parts.tariffs.plan(plan_id));
         plan.is_some_and(|plan| plan.has_meter(meter_id))
     }
 
@@ -150,7 +157,7 @@ impl CustomerShard {
         if !self.is_entitled(whose, ask.meter.id) {
             return Err(CreditRefusal::NotOnPlan);
         }
-        let now_s = self.clock.now().wall_s();
+        let now_s = self.parts.clock.now().wall_s();
         let account = self.current(whose);
         let bound = |metered| account.bound(&ask.meter, metered, now_s);
         let refusal = |account: &CustomerAccount| AccountRefusal::Insufficient {
@@ -188,7 +195,7 @@ impl CustomerShard {
 
     fn settle(&mut self, message: &Settle) -> Charge {
         let _guard = EndsOnPanic;
-        let now_s = self.clock.now().wall_s();
+        let now_s = self.parts.clock.now().wall_s();
         let account = self.current(message.whose);
         account.settle(message.hold, &message.meter, message.used, now_s)
     }
@@ -204,7 +211,7 @@ impl CustomerShard {
 
     fn change(&mut self, whose: Whose, transition: Transition) -> Result<(CustomerAccount, Written), ChangeError> {
         let _guard = EndsOnPanic;
-        let now_s = self.clock.now().wall_s();
+        let now_s = self.parts.clock.now().wall_s();
         let turn = transition(self.current(whose), now_s)?;
         let written = self.make(whose, &turn)?;
         Ok((self.current(whose).clone(), written))
@@ -221,8 +228,8 @@ impl CustomerShard {
         if !self.is_entitled(whose, meter.id) {
             return Err(ChangeError::NotOnPlan);
         }
-        let now_s = self.clock.now().wall_s();
-        let lane = self.lane.clone();
+        let now_s = self.parts.clock.now().wall_s();
+        let lane = self.parts.lane.clone();
         lane.write_open(&open)?;
         let charge = self.current(whose).settle(Money::ZERO, &meter, used, now_s);
         settlement.charge = Some(charge.clone());
@@ -326,12 +333,23 @@ impl Handler<Read> for CustomerShard {
     type Result = MessageResult<Read>;
 
     fn handle(&mut self, message: Read, _: &mut Self::Context) -> Self::Result {
+        let _guard = EndsOnPanic;
+        self.begin_first_plan(message.whose);
         // Who is only looked at takes no place.
         MessageResult(if self.accounts.contains_key(&message.whose.customer_id) {
             self.current(message.whose).clone()
         } else {
             CustomerAccount::new(message.whose.merchant_id)
         })
+    }
+}
+
+impl Handler<Begin> for CustomerShard {
+    type Result = MessageResult<Begin>;
+
+    fn handle(&mut self, message: Begin, _: &mut Self::Context) -> Self::Result {
+        let _guard = EndsOnPanic;
+        MessageResult(self.begin_first_plan(message.whose))
     }
 }
 

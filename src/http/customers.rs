@@ -23,7 +23,7 @@ use crate::storage::customers::{self as rows, Creation, CustomerRow, REFERENCE_K
 use crate::storage::page::Page;
 
 use self::body::CustomerChange;
-use self::subscription::{in_brief, subscription_of, subscriptions_of};
+use self::subscription::{first_subscription, in_brief, subscription_of, subscriptions_of};
 use super::auth::SecretKeyAuth;
 use super::error::{ApiError, ErrorCode};
 use super::json_body::JsonBody;
@@ -39,10 +39,10 @@ type State = web::Data<AppState>;
 
 /// How long rows that did not answer are left alone.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// How long a deletion waits for the end of the subscription.
+/// How long a creation waits for the begin of the subscription, and a deletion for its end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// POST: 201 with a new customer, 200 with the one who has this reference id already, as he is.
+/// POST: 201 with a new customer, who is on the merchant's free plan; 200 with the one who has this reference id already, as he is.
 pub async fn create(auth: SecretKeyAuth, state: State, body: JsonBody) -> Result<HttpResponse, ApiError> {
     let mut fields = CustomerFields::default();
     CustomerChange::read(&body.0)?.apply(&mut fields);
@@ -55,8 +55,9 @@ pub async fn create(auth: SecretKeyAuth, state: State, body: JsonBody) -> Result
         fields,
         created_at_ms: id.created_ms(),
     };
+    let subscription = first_subscription(&state, &new);
     let creation = change(&state, merchant.id, Some(id), move |connection, held| {
-        let creation = create_and_tell(connection, new)?;
+        let creation = create_and_tell(connection, new, &subscription)?;
         if let Creation::Made(row) = &creation {
             held.insert(row.reference());
         }
@@ -64,7 +65,10 @@ pub async fn create(auth: SecretKeyAuth, state: State, body: JsonBody) -> Result
     })
     .await?;
     match creation {
-        Creation::Made(row) => Ok(HttpResponse::Created().json(shown(&state, row).await?)),
+        Creation::Made(row) => {
+            begin(&state, &row).await;
+            Ok(HttpResponse::Created().json(shown(&state, row).await?))
+        }
         Creation::Existing(row) => Ok(HttpResponse::Ok().json(shown(&state, row).await?)),
     }
 }
@@ -139,6 +143,16 @@ pub async fn delete(auth: SecretKeyAuth, state: State, request: HttpRequest) -> 
     let ending = actix_rt::spawn(end_for_good(state, whose));
     drop(tokio::time::timeout(PATIENCE, ending).await);
     Ok(HttpResponse::Ok().json(json!({ "success": true })))
+}
+
+/// Puts a new customer on the plan on which customers begin. Where that fails or takes longer it is made up for when he
+/// is next looked at: he is there already.
+async fn begin(state: &State, row: &CustomerRow) {
+    let whose = Whose {
+        customer_id: row.id,
+        merchant_id: row.merchant_id,
+    };
+    drop(tokio::time::timeout(PATIENCE, state.customer_accounts.begin(whose)).await);
 }
 
 /// Does the work, which changes the row and then what is held; the merchant's next change waits for both. `id` is whose

@@ -6,6 +6,8 @@ mod body;
 mod change;
 pub mod view;
 
+use std::sync::{Arc, OnceLock};
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
@@ -20,7 +22,7 @@ use crate::storage::subscriptions::{self as rows, SubscriptionFilter, Subscripti
 use crate::storage::{StorageError, customers};
 
 use self::body::{Creation, Edit};
-use self::change::{begun_or_changed, edited};
+use self::change::{Subscribed, begun_or_changed, edited};
 use super::auth::SecretKeyAuth;
 use super::customers::show_contact;
 use super::error::{ApiError, ErrorCode};
@@ -33,8 +35,9 @@ pub use self::change::{change, end_for_good};
 
 type State = web::Data<AppState>;
 
-/// POST `{customer_id, plan_id}`: 201 with a new subscription, 200 where the customer's active one goes over to this
-/// plan or stays on it after all; 409 where nothing would change.
+/// POST `{customer_id, plan_id}`: 201 where the customer begins the plan, at once, also in the place of the one on which
+/// customers begin; 200 where his subscription to another goes over to it, or he stays on it after all; 409 where
+/// nothing would change.
 pub async fn create(auth: SecretKeyAuth, state: State, body: JsonBody) -> Result<HttpResponse, ApiError> {
     let creation = Creation::read(&body.0)?;
     let merchant = &auth.0.merchant;
@@ -43,22 +46,24 @@ pub async fn create(auth: SecretKeyAuth, state: State, body: JsonBody) -> Result
     let random = random::bits().map_err(|error| ApiError::internal("making an id", &error))?;
     let id = SubscriptionId::compose_in_order(merchant.mode(), state.clock.wall_us(), random);
     let (held, offer) = (state.customers.clone(), plan.plan.offer());
+    let subscribed = Arc::new(OnceLock::new());
+    let told = subscribed.clone();
     let changed = change(&state, whose, move |account, now_s| {
         // He is taken out of what is held before his subscription is ended, so that none is begun after that.
         if held.by_id(whose.customer_id).is_none() {
             return Err(ChangeError::NoCustomer);
         }
-        begun_or_changed(account, id, offer, now_s)
+        let (turn, subscribed) = begun_or_changed(account, id, offer, now_s)?;
+        told.get_or_init(|| subscribed);
+        Ok(turn)
     });
     let account = changed.await?;
     let subscription = account.active_subscription();
-    let is_new = subscription.is_some_and(|subscription| subscription.id == id);
     let shown = subscription.map(|subscription| view::show(subscription, account.credit.credit));
     let answer = json!({ "subscription": shown });
-    Ok(if is_new {
-        HttpResponse::Created().json(answer)
-    } else {
-        HttpResponse::Ok().json(answer)
+    Ok(match subscribed.get() {
+        Some(Subscribed::Begun) => HttpResponse::Created().json(answer),
+        Some(Subscribed::Changed) | None => HttpResponse::Ok().json(answer),
     })
 }
 

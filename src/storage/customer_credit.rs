@@ -14,12 +14,13 @@ use crate::domain::customer_account::{CustomerAccount, Tally};
 use crate::domain::ids::{CustomerId, MerchantId, MeterId};
 use crate::domain::money::Money;
 
-/// Every account that ever moved, for the start. A subscription that has ended is not in it.
+/// Every account that ever moved, for the start. Of subscriptions that have ended it has those only after which their
+/// customers belong on another plan.
 pub(super) fn load_all(connection: &mut PgConnection) -> Result<HashMap<CustomerId, CustomerAccount>, StorageError> {
     let rows: Vec<CreditRow> =
         sql_query("SELECT customer_id, merchant_id, cycle, bundle, version FROM customer_credit").load(connection)?;
     let mut accounts: HashMap<_, _> = rows.into_iter().map(CreditRow::account).collect();
-    for row in subscriptions::load_active(connection)? {
+    for row in subscriptions::load_current(connection)? {
         let new = || CustomerAccount::new(row.merchant_id);
         let account = accounts.entry(row.customer_id).or_insert_with(new);
         account.version = account.version.max(row.version);

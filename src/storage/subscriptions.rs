@@ -5,7 +5,9 @@ mod row;
 
 use std::collections::BTreeMap;
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use diesel::upsert::excluded;
 
 use super::page::{Page, PageRequest};
@@ -78,11 +80,18 @@ pub fn list(
     Ok(Page::cut(rows?, page, |row| row.subscription.id.bits()))
 }
 
-/// Every active subscription of every merchant, for the start.
-pub fn load_active(connection: &mut PgConnection) -> Result<Vec<SubscriptionRow>, StorageError> {
+/// Every active subscription of every merchant, for the start; and the last one of each customer whom a crash has left
+/// without any, before he was put on his merchant's first plan, whose id has the bits of the merchant's.
+pub fn load_current(connection: &mut PgConnection) -> Result<Vec<SubscriptionRow>, StorageError> {
     use diesel::pg::PgRowByRowLoadingMode;
+    let has_lost_it = sql::<Bool>(
+        "(subscriptions.plan_id <> subscriptions.merchant_id \
+         AND NOT EXISTS (SELECT 1 FROM subscriptions later \
+         WHERE later.customer_id = subscriptions.customer_id AND later.id > subscriptions.id) \
+         AND EXISTS (SELECT 1 FROM customers WHERE customers.id = subscriptions.customer_id AND deleted_at IS NULL))",
+    );
     let rows = subscriptions::table
-        .filter(subscriptions::cancelled_at.is_null())
+        .filter(subscriptions::cancelled_at.is_null().or(has_lost_it))
         .select(StoredSubscription::as_select())
         .load_iter::<StoredSubscription, PgRowByRowLoadingMode>(connection)?;
     rows.map(|row| SubscriptionRow::try_from(row?)).collect()

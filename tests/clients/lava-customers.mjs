@@ -15,13 +15,15 @@ test('a customer is created with every field and read back by both names', async
   const made = await lava.customers.create(fields);
   assert.match(made.customer_id, /^con_[0-9A-Z]{26}$/);
   const contact = { phone: '+15551234567', email: 'jane@example.com', first_name: 'Jane', last_name: 'Smith' };
-  const { customer_id: id, created_at: createdAt, ...rest } = made;
-  assert.deepEqual(rest, { reference_id: 'sdk-1', contact, subscription: null, metadata });
+  const { customer_id: id, created_at: createdAt, subscription, ...rest } = made;
+  assert.deepEqual(rest, { reference_id: 'sdk-1', contact, metadata });
+  assert.deepEqual([subscription.name, subscription.status], ['Free', 'active']);
   assert.ok(!Number.isNaN(Date.parse(createdAt)));
   assert.deepEqual(await lava.customers.retrieve(id), made);
   assert.deepEqual(await lava.customers.retrieve('sdk-1'), made);
   assert.deepEqual(await lava.customers.create({ reference_id: 'sdk-1', name: 'Other' }), made);
-  assert.deepEqual(await lava.customers.getSubscription('sdk-1'), { subscription: null });
+  const { subscription: whole } = await lava.customers.getSubscription('sdk-1');
+  assert.deepEqual([whole.subscription_id, whole.plan_id], [subscription.subscription_id, subscription.plan_id]);
 });
 
 test('a customer with no fields has strings in his contact', async () => {

@@ -18,7 +18,7 @@ use caldera::domain::terms::{Interval, Offer, Rollover, Terms};
 use caldera::engine::billing_actor::{BillingActor, BillingParts};
 use caldera::engine::clock::Clock;
 use caldera::engine::customer_accounts::{ChangeError, CustomerAccounts, Reported, Whose};
-use caldera::engine::customer_actor::CustomerShard;
+use caldera::engine::customer_actor::{CustomerShard, CustomerShardParts};
 use caldera::engine::journal::replay::replay;
 use caldera::engine::journal::{Journal, JournalDirectory};
 use caldera::engine::metrics::Metrics;
@@ -133,8 +133,14 @@ impl World {
     fn start<'a>(&self, journal: &'a Journal, replica: Replica) -> Running<'a> {
         let accounts = CustomerAccounts::new(1);
         let held = replica.customer_accounts.into_iter().collect();
-        let shard =
-            CustomerShard::new(journal.lane(0).unwrap(), self.clock.clone(), self.tariffs.clone(), held).start();
+        let parts = CustomerShardParts {
+            lane: journal.lane(0).unwrap(),
+            clock: self.clock.clone(),
+            tariffs: self.tariffs.clone(),
+            // They are known to the shard only, so that who has lost his plan is on none.
+            customers: Arc::default(),
+        };
+        let shard = CustomerShard::new(parts, held).start();
         accounts.enrol(0, shard).unwrap();
         Running { accounts, journal }
     }

@@ -59,7 +59,7 @@ fn upsert(storage: &mut Storage, rows: &[&SubscriptionRow]) {
 }
 
 fn active_of(storage: &mut Storage, merchant: MerchantId) -> Vec<SubscriptionRow> {
-    let mut active = subscriptions::load_active(&mut storage.connection).unwrap();
+    let mut active = subscriptions::load_current(&mut storage.connection).unwrap();
     active.retain(|row| row.merchant_id == merchant);
     active
 }

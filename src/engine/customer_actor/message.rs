@@ -72,6 +72,13 @@ pub struct Read {
     pub whose: Whose,
 }
 
+/// Sees to it that a customer is on the plan that he belongs on; what was written for it.
+#[derive(Message)]
+#[rtype(result = "Option<Written>")]
+pub struct Begin {
+    pub whose: Whose,
+}
+
 /// A change of the subscription.
 #[derive(Message)]
 #[rtype(result = "Result<(CustomerAccount, Written), ChangeError>")]

@@ -6,6 +6,7 @@ use crate::domain::customer_account::CustomerAccount;
 use crate::domain::ids::{PaymentId, SubscriptionId};
 use crate::domain::money::Money;
 use crate::domain::payment::Purpose;
+use crate::domain::plan::Plan;
 use crate::domain::subscription::{Purchase, Refusal, Subscription, Turn};
 use crate::domain::terms::Offer;
 use crate::engine::customer_accounts::ChangeError;
@@ -71,7 +72,11 @@ fn start(
     if payment.is_some() != (moved.due(&offer) > Money::ZERO) {
         return Err(ChangeError::HasSubscription);
     }
+    let is_first = |current: &Subscription| current.terms.plan_id == Plan::free_id(account.merchant_id);
     let turn = match (moved, current) {
+        (PlanMove::Upgrade | PlanMove::Downgrade, Some(current)) if is_first(current) => {
+            current.take_up(offer, credit, now_s)?
+        }
         (PlanMove::Begin, _) | (_, None) => Subscription::begin(new_id, offer, credit, now_s),
         (PlanMove::Upgrade, Some(current)) => current.upgrade(offer, credit, now_s)?,
         (PlanMove::Downgrade, Some(current)) => current.downgrade(offer)?,

@@ -4,6 +4,8 @@ use actix_web::web;
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
+use crate::domain::plan::Plan;
+use crate::domain::subscription::{Status, Subscription};
 use crate::engine::customer_accounts::Whose;
 use crate::http::error::ApiError;
 use crate::http::state::AppState;
@@ -22,6 +24,20 @@ pub async fn subscription_of(state: &web::Data<AppState>, customer: &CustomerRow
         merchant_id: customer.merchant_id,
     };
     show_active(state, whose).await
+}
+
+/// What a customer's subscription will be as he is created, as far as his own answer shows it.
+pub fn first_subscription(state: &AppState, customer: &CustomerRow) -> Value {
+    let plan = state.tariffs.plan(Plan::free_id(customer.merchant_id));
+    let Some(plan) = plan.filter(|plan| !plan.is_deleted) else {
+        return Value::Null;
+    };
+    json!({
+        "subscription_id": Subscription::first_id(customer.id),
+        "plan_id": plan.plan.id(),
+        "plan": { "name": plan.plan.terms.name },
+        "status": Status::Active.name(),
+    })
 }
 
 /// What a customer's own answer shows of his subscription.

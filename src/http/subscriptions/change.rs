@@ -7,6 +7,7 @@ use actix_web::web;
 
 use crate::domain::customer_account::CustomerAccount;
 use crate::domain::ids::SubscriptionId;
+use crate::domain::plan::Plan;
 use crate::domain::subscription::{Refusal, Subscription, Turn};
 use crate::domain::terms::Offer;
 use crate::engine::customer_accounts::{ChangeError, Whose};
@@ -57,20 +58,35 @@ pub async fn end_for_good(state: web::Data<AppState>, whose: Whose) {
     }
 }
 
-/// The customer's first subscription, or his active one on this plan.
+/// Whether a customer has begun a plan, or only changed what he was on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subscribed {
+    Begun,
+    Changed,
+}
+
+/// The customer's subscription to this plan: his first, the one in the place of that on which customers begin, or his
+/// active one changed.
 pub fn begun_or_changed(
     account: &CustomerAccount,
     id: SubscriptionId,
     offer: Offer,
     now_s: i64,
-) -> Result<Turn, ChangeError> {
+) -> Result<(Turn, Subscribed), ChangeError> {
     let credit = account.credit.credit;
-    match account.active_subscription() {
-        None => Ok(Subscription::begin(id, offer, credit, now_s)),
-        Some(current) if current.terms.plan_id != offer.terms.plan_id => Ok(current.change_plan(offer, credit, now_s)?),
-        Some(current) if current.pending.is_some() => Ok(current.withdraw_pending()?),
-        Some(_) => Err(ChangeError::HasSubscription),
+    let Some(current) = account.active_subscription() else {
+        return Ok((Subscription::begin(id, offer, credit, now_s), Subscribed::Begun));
+    };
+    if current.terms.plan_id == offer.terms.plan_id {
+        return match current.pending {
+            Some(_) => Ok((current.withdraw_pending()?, Subscribed::Changed)),
+            None => Err(ChangeError::HasSubscription),
+        };
     }
+    if current.terms.plan_id == Plan::free_id(account.merchant_id) {
+        return Ok((current.take_up(offer, credit, now_s)?, Subscribed::Begun));
+    }
+    Ok((current.change_plan(offer, credit, now_s)?, Subscribed::Changed))
 }
 
 /// The subscription as the body wants it; a bundle must be of its plan.

@@ -28,12 +28,21 @@ impl Customers for ShownCustomers {
     }
 }
 
-/// Stores a new customer as [`rows::create`] does, and says so where there is one more.
-pub fn create_and_tell(connection: &mut PgConnection, new: CustomerRow) -> Result<Creation, StorageError> {
+/// Stores a new customer as [`rows::create`] does, and says so where there is one more; `subscription` is what he is
+/// about to begin, in brief.
+pub fn create_and_tell(
+    connection: &mut PgConnection,
+    new: CustomerRow,
+    subscription: &Value,
+) -> Result<Creation, StorageError> {
+    let at_ms = new.created_at_ms;
     connection.transaction(|connection| {
         let creation = rows::create(connection, new)?;
         match &creation {
-            Creation::Made(row) => tell(connection, EventName::CustomerCreated, row, row.created_at_ms)?,
+            Creation::Made(row) => {
+                let event = event(EventName::CustomerCreated, row, subscription, at_ms);
+                emit(connection, row.merchant_id, &event)?;
+            }
             Creation::Existing(_) => {}
         }
         Ok(creation)
@@ -49,21 +58,19 @@ pub fn delete_and_tell(
 ) -> Result<CustomerRow, StorageError> {
     connection.transaction(|connection| {
         let row = rows::delete(connection, merchant, name)?;
-        tell(connection, EventName::CustomerDeleted, &row, at_ms)?;
+        let event = event(EventName::CustomerDeleted, &row, &Value::Null, at_ms);
+        emit(connection, row.merchant_id, &event)?;
         Ok(row)
     })
 }
 
-/// One who has just come, or has gone, has no subscription.
-fn tell(connection: &mut PgConnection, name: EventName, row: &CustomerRow, at_ms: i64) -> Result<(), StorageError> {
-    let event = NewEvent {
+fn event(name: EventName, row: &CustomerRow, subscription: &Value, at_ms: i64) -> NewEvent {
+    NewEvent {
         name,
         subject: row.id.bits(),
         at_ms,
-        data: show(row, &Value::Null),
-    };
-    emit(connection, row.merchant_id, &event)?;
-    Ok(())
+        data: show(row, subscription),
+    }
 }
 
 async fn describe(state: State, merchant_id: MerchantId, customer_id: CustomerId) -> Result<Option<Value>, OutboxAway> {
