@@ -220,9 +220,11 @@ impl Metering {
         let used = self.used_so_far(&usage, cost);
         let counts_output = self.meter.tier_type == TierType::Tokens;
         let (_, output_nanos) = pricing.forecast();
-        let million = Metered {
-            quantity: if counts_output { 1_000_000 } else { 0 },
-            provider_cost: Money::from_nanos(output_nanos),
+        let after_input = from.saturating_add(used.quantity);
+        // So few that they lie in the tier that comes next, as those of a usual answer do.
+        let thousand = Metered {
+            quantity: if counts_output { 1_000 } else { 0 },
+            provider_cost: Money::from_nanos(output_nanos / 1_000),
         };
         let charged = |from, used| {
             self.meter
@@ -231,7 +233,7 @@ impl Metering {
         };
         ChargeForecast {
             base: charged(from, used),
-            output_nanos_per_million: charged(from, million).nanos(),
+            output_nanos_per_million: charged(after_input, thousand).nanos().saturating_mul(1_000),
             input_quantity: used.quantity,
             counts_output: counts_output.into(),
             period_start_s,
