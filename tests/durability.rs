@@ -3,7 +3,7 @@
 
 mod ending;
 mod kill;
-mod load;
+pub mod load;
 mod outage;
 mod restart;
 mod statement;

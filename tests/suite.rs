@@ -6,6 +6,7 @@ mod billing;
 mod breakers;
 mod checkout;
 mod clients;
+mod credit;
 mod customers;
 mod durability;
 mod egress;
