@@ -212,7 +212,7 @@ fn a_meter_alone_or_without_billing_only_counts() {
         assert!(row["meter_id"].as_str().unwrap().starts_with("prd_"));
         assert_eq!(
             row["charge"],
-            json!({ "amount": "0.00", "rate_type": null, "breakdown": [] })
+            json!({ "amount": "0.00", "rate_type": "fixed", "breakdown": [] })
         );
         assert!(nanos(&row["cost"]) > 0);
     }

@@ -251,7 +251,8 @@ fn a_better_free_plan_begins_at_once_and_a_lesser_one_with_the_next_cycle() {
     );
     let down = subscribe(&house, &id, &none).expect_status(200).json()["subscription"].clone();
     let pending = json!({
-        "type": "downgrade", "effective_at": up["cycle_end_at"], "plan_id": none, "name": "0 for 0",
+        "type": "downgrade", "effective_at": up["cycle_end_at"], "plan_id": none, "subscription_config_id": none,
+        "name": "0 for 0",
         "period_amount": "0.00", "included_credit": "0.00",
     });
     assert_eq!((&down["plan_id"], &down["pending_change"]), (&json!(large), &pending));

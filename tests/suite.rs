@@ -34,4 +34,5 @@ mod support;
 mod tidy;
 mod tls;
 mod translation;
+mod vocabulary;
 mod webhooks;

@@ -5,6 +5,7 @@ pub mod account;
 pub mod billing_period;
 pub mod call;
 pub mod checkout;
+pub mod connection;
 pub mod credential;
 pub mod credit;
 pub mod cursor;

@@ -232,11 +232,15 @@ fn show(row: &CheckoutRow, now_s: i64) -> Value {
         "created_at": iso_millis(row.created_at_ms),
     });
     match &checkout.basket {
-        Basket::Subscription { offer } => shown["plan_id"] = json!(offer.terms.plan_id),
+        Basket::Subscription { offer } => {
+            shown["plan_id"] = json!(offer.terms.plan_id);
+            shown["subscription_config_id"] = json!(offer.terms.plan_id);
+        }
         Basket::CreditBundle { credit_bundle_id, .. } => shown["credit_bundle_id"] = json!(credit_bundle_id),
     }
     if let Step::Done { at_s, payment } = &checkout.step {
         shown["customer_id"] = json!(checkout.customer_id);
+        shown["connection_id"] = json!(checkout.customer_id);
         shown["payment_id"] = json!(payment);
         shown["completed_at"] = iso_seconds(*at_s).into();
     }

@@ -46,7 +46,9 @@ pub async fn retrieve(auth: SecretKeyAuth, state: State, request: HttpRequest) -
 
 fn show(row: &CreditBundleRow) -> Value {
     let mut shown = show_bundle(&row.bundle);
-    shown["plan_id"] = Value::from(row.plan_id.to_string());
+    for name in ["plan_id", "subscription_config_id"] {
+        shown[name] = Value::from(row.plan_id.to_string());
+    }
     shown["created_at"] = Value::from(iso_millis(row.created_at_ms));
     shown
 }

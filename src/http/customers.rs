@@ -75,17 +75,35 @@ pub async fn create(auth: SecretKeyAuth, state: State, body: JsonBody) -> Result
 
 /// GET of the list, newest first.
 pub async fn list(auth: SecretKeyAuth, state: State, query: Query) -> Result<HttpResponse, ApiError> {
-    let (page, merchant_id) = (read_page(&query)?, auth.merchant_id());
-    let found = state
-        .database
-        .run(move |connection| rows::list(connection, merchant_id, page))
-        .await?;
-    let subscriptions = subscriptions_of(&state, &found.rows).await?;
-    let found = Page {
+    let found = load_page(&auth, &state, &query).await?;
+    Ok(HttpResponse::Ok().json(envelope(&found, |(row, subscription)| show(row, subscription))))
+}
+
+/// A page of customers, each with his whole subscription; `reference_id` names the only one who is asked for.
+pub(super) async fn load_page(
+    auth: &SecretKeyAuth,
+    state: &State,
+    query: &Query,
+) -> Result<Page<(CustomerRow, Value)>, ApiError> {
+    let (page, merchant_id) = (read_page(query)?, auth.merchant_id());
+    let reference_id = query.text("reference_id")?.map(str::to_owned);
+    let work = state.database.run(move |connection| {
+        let Some(reference_id) = reference_id else {
+            return rows::list(connection, merchant_id, page);
+        };
+        let rows = match rows::find_by_reference(connection, merchant_id, &reference_id) {
+            Ok(row) => vec![row],
+            Err(StorageError::NotFound) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        Ok(Page { rows, next: None })
+    });
+    let found = work.await?;
+    let subscriptions = subscriptions_of(state, &found.rows).await?;
+    Ok(Page {
         rows: found.rows.into_iter().zip(subscriptions).collect(),
         next: found.next,
-    };
-    Ok(HttpResponse::Ok().json(envelope(&found, |(row, subscription)| show(row, subscription))))
+    })
 }
 
 /// GET of one.
@@ -201,7 +219,8 @@ async fn read_again(state: State, merchant_id: MerchantId, id: CustomerId) {
     }
 }
 
-async fn load(auth: &SecretKeyAuth, state: &State, request: &HttpRequest) -> Result<CustomerRow, ApiError> {
+/// The customer whom the path names.
+pub(super) async fn load(auth: &SecretKeyAuth, state: &State, request: &HttpRequest) -> Result<CustomerRow, ApiError> {
     let (merchant_id, name) = (auth.merchant_id(), name_in(request));
     let found = state
         .database
@@ -234,7 +253,7 @@ pub async fn shown(state: &State, row: CustomerRow) -> Result<Value, ApiError> {
     Ok(show(&row, &subscription))
 }
 
-/// The official clients type the parts of a contact as strings, so what is not known is empty and not null.
+/// A customer with his whole subscription, of which only the brief form is shown.
 pub fn show(row: &CustomerRow, subscription: &Value) -> Value {
     json!({
         "customer_id": row.id,

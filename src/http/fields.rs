@@ -1,5 +1,6 @@
 //! Reading the fields of a body or of an object within it, each with its type, its range and its name. A field that is
-//! not known is refused, because a typing error in a limit would cost money; every refusal names the parameter.
+//! not known is refused, because a typing error in a limit would cost money; every refusal names the parameter, as the
+//! caller spelled it where it has older names.
 //! A number where a decimal string belongs is refused too: it has been through a float already.
 
 use chrono::DateTime;
@@ -8,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::domain::money::Money;
 
 use super::error::{ApiError, ErrorCode};
+use super::vocabulary::{is_older_name_of, spellings};
 
 /// What a body says of one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +75,8 @@ impl<'a> Fields<'a> {
 
     fn of_object(fields: &'a Map<String, Value>, path: &'a str, known: &[&str]) -> Result<Self, ApiError> {
         let object = Self { fields, path };
-        match fields.keys().find(|name| !known.contains(&name.as_str())) {
+        let is_known = |name: &str| known.contains(&name) || is_older_name_of(name, known);
+        match fields.keys().find(|name| !is_known(name)) {
             None => Ok(object),
             Some(unknown) => {
                 // Long names are cut, so that an answer is never as large as what it refuses.
@@ -256,7 +259,7 @@ impl<'a> Fields<'a> {
 
     /// Refuses a change of what stays as it was made.
     pub fn refuse_change(&self, names: &[&str]) -> Result<(), ApiError> {
-        match names.iter().find(|name| self.fields.contains_key(**name)) {
+        match names.iter().find(|name| spellings(self.fields, name).next().is_some()) {
             None => Ok(()),
             Some(name) => Err(self.wrong(name, "cannot be changed")),
         }
@@ -277,10 +280,24 @@ impl<'a> Fields<'a> {
     }
 
     fn read<T>(&self, name: &str, read: impl FnOnce(&'a Value) -> Result<T, ApiError>) -> Result<Change<T>, ApiError> {
-        match self.fields.get(name) {
+        match self.find(name)? {
             None => Ok(Change::Keep),
             Some(Value::Null) => Ok(Change::Clear),
             Some(value) => read(value).map(Change::Set),
+        }
+    }
+
+    /// The value under whichever of its names the caller used.
+    fn find(&self, name: &str) -> Result<Option<&'a Value>, ApiError> {
+        let mut named = spellings(self.fields, name);
+        let Some(first) = named.next() else { return Ok(None) };
+        let value = self.fields.get(first);
+        match named.find(|spelling| self.fields.get(*spelling) != value) {
+            None => Ok(value),
+            Some(other) => Err(ApiError::invalid(
+                &self.path_of(other),
+                format!("says something else than `{}`", self.path_of(first)),
+            )),
         }
     }
 
@@ -289,7 +306,14 @@ impl<'a> Fields<'a> {
         ApiError::invalid(&self.param(name), what)
     }
 
+    /// The path of a field, or of a place in one, as the caller spelled it.
     fn param(&self, name: &str) -> String {
+        let (field, place) = name.split_at(name.find('[').unwrap_or(name.len()));
+        let field = spellings(self.fields, field).next().unwrap_or(field);
+        self.path_of(&format!("{field}{place}"))
+    }
+
+    fn path_of(&self, name: &str) -> String {
         if self.path.is_empty() {
             name.to_owned()
         } else {

@@ -20,6 +20,7 @@ use super::query::Query;
 use super::state::AppState;
 use super::tariffs;
 use super::time::iso_millis;
+use super::vocabulary::{self, BASE_COST_PAYER, TOKEN_BASIS};
 
 type State = web::Data<AppState>;
 
@@ -117,7 +118,7 @@ pub async fn delete(auth: SecretKeyAuth, state: State, request: HttpRequest) -> 
 
 impl Creation {
     fn read(body: &Map<String, Value>) -> Result<Self, ApiError> {
-        let fields = Fields::of_body(body, &[&AT_CREATION[..], &CHANGEABLE[..]].concat())?;
+        let fields = read_fields(body)?;
         let what = "must have 1 to 100 letters, digits, hyphens, underscores or dots, and not be the id of a meter";
         let slug = fields.parsed("meter_slug", what, |text| {
             (is_slug(text) && text.parse::<MeterId>().is_err()).then(|| text.to_owned())
@@ -146,12 +147,19 @@ impl Creation {
 }
 
 fn read_change(body: &Map<String, Value>) -> Result<MeterChange, ApiError> {
-    let fields = Fields::of_body(body, &[&AT_CREATION[..], &CHANGEABLE[..]].concat())?;
+    let fields = read_fields(body)?;
     fields.refuse_change(&AT_CREATION)?;
     Ok(MeterChange {
         name: fields.not_null("name", fields.text("name", 255)?)?,
         tiers: read_tiers(&fields)?,
     })
+}
+
+fn read_fields(body: &Map<String, Value>) -> Result<Fields<'_>, ApiError> {
+    let known = [&AT_CREATION[..], &CHANGEABLE[..], &vocabulary::METER_FIELDS[..]].concat();
+    let fields = Fields::of_body(body, &known)?;
+    vocabulary::check_meter(&fields)?;
+    Ok(fields)
 }
 
 fn read_tiers(fields: &Fields) -> Result<Option<Tiers>, ApiError> {
@@ -181,9 +189,13 @@ fn show(row: &MeterRow) -> Value {
     let tier = |tier: &Tier| json!({ "start": tier.start, "rate": tier.rate, "type": meter.tier_type });
     json!({
         "meter_id": meter.id,
+        "product_id": meter.id,
         "meter_slug": meter.slug,
         "name": meter.name,
         "rate_type": meter.rate_type,
+        "token_basis": TOKEN_BASIS,
+        "base_cost_payer": BASE_COST_PAYER,
+        "service_charge_payer": BASE_COST_PAYER,
         "tiers": meter.tiers.as_slice().iter().map(tier).collect::<Vec<_>>(),
         "created_at": iso_millis(row.created_at_ms),
     })

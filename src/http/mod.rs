@@ -6,6 +6,7 @@ pub mod address;
 pub mod auth;
 pub mod checkout;
 pub mod checkout_sessions;
+mod connections;
 pub mod credit_bundles;
 pub mod customers;
 pub mod denial;
@@ -36,6 +37,7 @@ mod tariffs;
 pub mod time;
 pub mod turns;
 pub mod usage;
+pub mod vocabulary;
 pub mod wallet;
 pub mod wallet_keys;
 pub mod webhooks;
@@ -90,9 +92,9 @@ fn root() -> Resource {
         .route(web::head().to(health::root))
 }
 
-/// A resource whose other methods are answered in our envelope.
+/// A resource whose other methods are answered in our envelope; some clients write its words with hyphens.
 fn plain(path: &str) -> Resource {
-    web::resource(path).default_service(web::to(method_not_allowed))
+    web::resource([path.to_owned(), path.replace('_', "-")]).default_service(web::to(method_not_allowed))
 }
 
 async fn not_found(request: HttpRequest) -> Result<HttpResponse, ApiError> {

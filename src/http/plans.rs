@@ -147,6 +147,7 @@ fn show(row: &PlanRow) -> Value {
     let show_meter = |meter: &LinkedMeter| json!({ "meter_id": meter.id, "name": meter.name });
     json!({
         "plan_id": terms.plan_id,
+        "subscription_config_id": terms.plan_id,
         "merchant_id": row.merchant_id,
         "name": terms.name,
         "period_amount": terms.period_amount,

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::error::ApiError;
 use super::fields::check_text;
+use super::vocabulary::older_names;
 
 /// The decoded pairs, in their order.
 pub struct Query(Vec<(String, String)>);
@@ -28,17 +29,19 @@ impl Query {
         Self(url::form_urlencoded::parse(text.as_bytes()).into_owned().collect())
     }
 
-    /// The value of a parameter; an empty one counts as absent.
+    /// The value of a parameter, under whichever of its names; an empty one counts as absent.
     pub fn text(&self, name: &str) -> Result<Option<&str>, ApiError> {
-        let mut values = self
-            .0
-            .iter()
-            .filter(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str());
-        let first = values.next().filter(|value| !value.is_empty());
-        match values.next() {
-            None => Ok(first),
-            Some(_) => Err(ApiError::invalid(name, "is there twice")),
+        let named = self.named(name)?.map(|(_, value)| value.as_str());
+        Ok(named.filter(|value| !value.is_empty()))
+    }
+
+    /// The pair of a parameter, as it is spelled.
+    fn named(&self, name: &str) -> Result<Option<&(String, String)>, ApiError> {
+        let is_meant = |key: &str| key == name || older_names(name).contains(&key);
+        let mut pairs = self.0.iter().filter(|(key, _)| is_meant(key));
+        match (pairs.next(), pairs.next()) {
+            (first, None) => Ok(first),
+            (_, Some((again, _))) => Err(ApiError::invalid(again, "is there twice")),
         }
     }
 
@@ -50,9 +53,10 @@ impl Query {
 
     /// An id of the kind that is asked for.
     pub fn id<T: FromStr>(&self, name: &str) -> Result<Option<T>, ApiError> {
-        let id = self.text(name)?.map(|text| {
+        let id = self.named(name)?.filter(|(_, value)| !value.is_empty());
+        let id = id.map(|(spelled, text)| {
             text.parse()
-                .map_err(|_| ApiError::invalid(name, "is not an id of its kind"))
+                .map_err(|_| ApiError::invalid(spelled, "is not an id of its kind"))
         });
         id.transpose()
     }
@@ -130,6 +134,18 @@ mod tests {
             assert!(Query::parse(text).metadata_filters().is_err(), "{text}");
         }
         assert!(Query::parse("").metadata_filters().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_parameter_is_read_under_its_older_names_but_not_under_two_of_them() {
+        let query = Query::parse("connection_id=c&product_id=x");
+        assert_eq!(query.text("customer_id").unwrap(), Some("c"));
+        let refusal = query.id::<SpendKeyId>("meter_id").unwrap_err();
+        assert_eq!(refusal.extra()["param"], "product_id");
+        let refusal = Query::parse("customer_id=c&connection_id=c")
+            .text("customer_id")
+            .unwrap_err();
+        assert_eq!(refusal.extra()["param"], "connection_id");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The management routes: every path under `/v1` that takes a secret key, a wallet key or none, one function for each
-//! resource. A method that a path does not take is a 405 in the envelope of all errors, and every answer to a key says
-//! where it stands at its rate limit.
+//! resource, with the paths that older clients call. A method that a path does not take is a 405 in the envelope of all
+//! errors, and every answer to a key says where it stands at its rate limit.
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
@@ -9,19 +9,22 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{Error, Resource};
 
 use super::{
-    checkout, checkout_sessions, credit_bundles, customers, limits, meters, plain, plans, proof, provider_keys,
-    requests, secret_keys, services, spend_keys, subscriptions, usage, wallet, wallet_keys, webhooks,
+    checkout, checkout_sessions, connections, credit_bundles, customers, limits, meters, plain, plans, proof,
+    provider_keys, requests, secret_keys, services, spend_keys, subscriptions, usage, wallet, wallet_keys, webhooks,
 };
 
 /// All of them, in a scope of `/v1`.
 pub fn configure(config: &mut ServiceConfig) {
     spend_key_routes(config, "/spend_keys");
     spend_key_routes(config, "/manage/spend_keys");
-    meter_routes(config);
-    plan_routes(config);
+    meter_routes(config, "/meters");
+    meter_routes(config, "/products");
+    plan_routes(config, "/plans");
+    plan_routes(config, "/subscription_configs");
     credit_bundle_routes(config);
     checkout_routes(config);
     customer_routes(config);
+    connection_routes(config);
     subscription_routes(config);
     webhook_routes(config);
     key_routes(config);
@@ -51,31 +54,32 @@ fn spend_key_routes(config: &mut ServiceConfig, path: &str) {
         .service(limited(&format!("{path}/{{id}}/rotate")).route(web::post().to(spend_keys::rotate)));
 }
 
-fn meter_routes(config: &mut ServiceConfig) {
+fn meter_routes(config: &mut ServiceConfig, path: &str) {
     config
         .service(
-            limited("/meters")
+            limited(path)
                 .route(web::get().to(meters::list))
                 .route(web::post().to(meters::create)),
         )
         .service(
-            limited("/meters/{id}")
+            limited(&format!("{path}/{{id}}"))
                 .route(web::get().to(meters::retrieve))
                 .route(web::patch().to(meters::update))
                 .route(web::delete().to(meters::delete)),
         );
 }
 
-fn plan_routes(config: &mut ServiceConfig) {
+fn plan_routes(config: &mut ServiceConfig, path: &str) {
     config
         .service(
-            limited("/plans")
+            limited(path)
                 .route(web::get().to(plans::list))
                 .route(web::post().to(plans::create)),
         )
         .service(
-            limited("/plans/{id}")
+            limited(&format!("{path}/{{id}}"))
                 .route(web::get().to(plans::retrieve))
+                .route(web::put().to(plans::update))
                 .route(web::patch().to(plans::update))
                 .route(web::delete().to(plans::delete)),
         );
@@ -112,6 +116,17 @@ fn customer_routes(config: &mut ServiceConfig) {
                 .route(web::delete().to(customers::delete)),
         )
         .service(limited("/customers/{id}/subscription").route(web::get().to(customers::retrieve_subscription)));
+}
+
+fn connection_routes(config: &mut ServiceConfig) {
+    config
+        .service(limited("/connections").route(web::get().to(connections::list)))
+        .service(
+            limited("/connections/{id}")
+                .route(web::get().to(connections::retrieve))
+                .route(web::delete().to(customers::delete)),
+        )
+        .service(limited("/connections/{id}/subscription").route(web::get().to(customers::retrieve_subscription)));
 }
 
 fn subscription_routes(config: &mut ServiceConfig) {

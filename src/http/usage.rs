@@ -5,6 +5,7 @@ use actix_web::{HttpResponse, web};
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime, SecondsFormat, TimeDelta, TimeZone as _};
 use serde_json::{Map, Value, json};
 
+use crate::domain::money::Money;
 use crate::storage::usage::{UsageDay, UsageFigures, UsagePeriod, by_day, last_ms_of_quarter};
 
 use super::auth::SecretKeyAuth;
@@ -58,12 +59,25 @@ fn instant(query: &Query, name: &str) -> Result<Option<DateTime<FixedOffset>>, A
 }
 
 fn figures(figures: &UsageFigures) -> Map<String, Value> {
-    Map::from_iter([
+    let amounts = [
+        ("total_cost", figures.cost),
+        ("total_charge", figures.charge),
+        // The same in older words. The volume is what customers were charged, of which nobody takes a part.
+        ("total_usage_cost", figures.cost),
+        ("total_merchant_cost", figures.cost),
+        ("total_fee_amount", figures.charge),
+        ("total_wallet_cost", figures.charge),
+        ("total_gross_volume", figures.charge),
+        ("total_net_volume", figures.charge),
+        ("total_service_charge_amount", Money::ZERO),
+        ("total_request_cost", figures.cost.saturating_add(figures.charge)),
+    ];
+    let amounts = amounts.map(|(name, amount)| (name.to_owned(), Value::from(amount.to_string())));
+    let counts = [
         ("total_requests".to_owned(), Value::from(figures.request_count)),
         ("total_usage_tokens".to_owned(), Value::from(figures.tokens)),
-        ("total_cost".to_owned(), Value::from(figures.cost.to_string())),
-        ("total_charge".to_owned(), Value::from(figures.charge.to_string())),
-    ])
+    ];
+    Map::from_iter(counts.into_iter().chain(amounts))
 }
 
 /// The day's date, first and last second.

@@ -186,7 +186,8 @@ pub(super) fn load_all(connection: &mut PgConnection) -> Result<Customers, Stora
     Ok(held)
 }
 
-fn find_by_reference(
+/// The merchant's customer of this reference id.
+pub fn find_by_reference(
     connection: &mut PgConnection,
     merchant: MerchantId,
     reference: &str,

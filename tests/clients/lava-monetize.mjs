@@ -104,7 +104,7 @@ test('a plan is created with bundles and meters, updated and deleted', async () 
   assert.deepEqual(listed.data.map((entry) => entry.credit_bundle_id), [large.credit_bundle_id, small.credit_bundle_id]);
   const shown = await creditBundles.retrieve(large.credit_bundle_id);
   const { created_at: createdAt, ...rest } = shown;
-  assert.deepEqual(rest, { ...large, plan_id: plan.plan_id });
+  assert.deepEqual(rest, { ...large, plan_id: plan.plan_id, subscription_config_id: plan.plan_id });
   assert.ok(!Number.isNaN(Date.parse(createdAt)));
   const changed = await subscriptions.updatePlan(plan.plan_id, {
     name: 'Pro 2',
@@ -143,7 +143,7 @@ test('a customer subscribes to a free plan, changes his bundle, leaves, and is l
   assert.match(subscription.subscription_id, /^sub_/);
   assert.deepEqual(Object.keys(subscription).sort(), [
     'auto_top_up_bundle_id', 'cancelled_at', 'credits', 'cycle_end_at', 'cycle_start_at', 'pending_change', 'plan',
-    'plan_id', 'started_at', 'status', 'subscription_id',
+    'plan_id', 'started_at', 'status', 'subscription_config_id', 'subscription_id',
   ]);
   assert.deepEqual([subscription.status, subscription.plan_id, subscription.cancelled_at], ['active', planId, null]);
   assert.deepEqual(subscription.plan, {
@@ -166,7 +166,7 @@ test('a customer subscribes to a free plan, changes his bundle, leaves, and is l
     pending_change: { type: 'cancellation', effective_at: subscription.cycle_end_at },
   };
   const [listed, ...others] = (await subscriptions.list({ customer_id: customerId, limit: 5 })).data;
-  assert.deepEqual([listed, others], [{ ...leaving, customer_id: customerId, customer: contact }, []]);
+  assert.deepEqual([listed, others], [{ ...leaving, customer_id: customerId, connection_id: customerId, customer: contact }, []]);
   assert.deepEqual(await subscriptions.update(id, { auto_top_up_bundle_id: null }), { success: true });
   assert.equal((await customers.getSubscription(customerId)).subscription.auto_top_up_bundle_id, null);
 

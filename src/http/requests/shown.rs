@@ -1,4 +1,6 @@
-//! A request as callers see it, its charge by tier with it. One that was reported has the id that its merchant gave it.
+//! A request as callers see it, its charge by tier with it, in the words of every generation: the charge was a fee once.
+//! One that was reported has the id that its merchant gave it. What the official clients type as optional is left out
+//! where there is nothing to say, and is never null.
 
 use std::collections::HashMap;
 
@@ -10,8 +12,18 @@ use crate::domain::meter::{RateType, TierType};
 use crate::domain::money::Money;
 use crate::domain::request::ChargePart;
 use crate::http::time::iso_millis;
+use crate::http::vocabulary::{BASE_COST_PAYER, TOKEN_BASIS};
 use crate::storage::requests::RequestRow;
 use crate::storage::{StorageError, meters};
+
+const OPTIONAL: [&str; 6] = [
+    "customer_id",
+    "connection_id",
+    "meter_id",
+    "product_id",
+    "model",
+    "response_id",
+];
 
 /// What the meters of some requests count.
 pub struct MeterKinds(HashMap<MeterId, (RateType, TierType)>);
@@ -33,7 +45,8 @@ impl MeterKinds {
         let parts = row.charge_parts.as_deref().unwrap_or_default();
         json!({
             "amount": row.charge,
-            "rate_type": kind.map(|(rate_type, _)| rate_type.name()),
+            // Nothing is charged without a meter, at whatever rate.
+            "rate_type": kind.map_or(RateType::Fixed, |(rate_type, _)| *rate_type).name(),
             "breakdown": match kind {
                 Some((_, tier_type)) => parts.iter().map(|part| show_part(part, *tier_type)).collect(),
                 None => Vec::new(),
@@ -55,12 +68,24 @@ fn show_part(part: &ChargePart, tier_type: TierType) -> Value {
 
 /// All fields of one request.
 pub fn show(row: &RequestRow, kinds: &MeterKinds) -> Value {
+    let mut shown = show_with_nulls(row, kinds);
+    shown["fee"] = shown["charge"].clone();
+    shown["fee"]["token_basis"] = Value::from(TOKEN_BASIS);
+    if let Some(fields) = shown.as_object_mut() {
+        fields.retain(|name, value| !(value.is_null() && OPTIONAL.contains(&name.as_str())));
+    }
+    shown
+}
+
+fn show_with_nulls(row: &RequestRow, kinds: &MeterKinds) -> Value {
     json!({
         "request_id": row.caller_id.clone().unwrap_or_else(|| row.id.to_string()),
         "attempt_of": row.attempt_of,
         "status": row.outcome.name(),
         "customer_id": row.customer_id,
+        "connection_id": row.customer_id,
         "meter_id": row.meter_id,
+        "product_id": row.meter_id,
         "spend_key_id": row.spend_key_id,
         "wallet_id": row.wallet_id,
         "provider": row.provider,
@@ -72,6 +97,11 @@ pub fn show(row: &RequestRow, kinds: &MeterKinds) -> Value {
         "cost": row.cost,
         "price_version": row.price_version,
         "charge": kinds.charge(row),
+        // The merchant pays what the provider takes, and his customer's wallet the charge; nobody else takes anything.
+        "service_charge": { "amount": Money::ZERO, "payer": BASE_COST_PAYER },
+        "total_request_cost": row.cost.saturating_add(row.charge),
+        "total_wallet_cost": row.charge,
+        "total_merchant_cost": row.cost,
         "metadata": row.metadata.clone().unwrap_or_else(|| json!({})),
         "usage_source": row.usage_source.name(),
         "http_status": row.http_status,
@@ -112,6 +142,7 @@ fn usage(row: &RequestRow) -> Value {
         "input_cost": row.input_cost,
         "output_cost": row.output_cost,
         "total_cost": row.cost,
+        "payer": BASE_COST_PAYER,
     })
 }
 

@@ -16,6 +16,7 @@ pub fn show(subscription: &Subscription, credit: Credit) -> Value {
     json!({
         "subscription_id": subscription.id,
         "plan_id": terms.plan_id,
+        "subscription_config_id": terms.plan_id,
         "status": status.name(),
         "auto_top_up_bundle_id": subscription.auto_top_up_bundle_id,
         "started_at": iso_seconds(subscription.started_at_s),
@@ -42,6 +43,7 @@ pub fn show(subscription: &Subscription, credit: Credit) -> Value {
 pub fn show_in_list(subscription: &Subscription, credit: Credit, customer: CustomerId, contact: Value) -> Value {
     let mut shown = show(subscription, credit);
     shown["customer_id"] = json!(customer);
+    shown["connection_id"] = json!(customer);
     shown["customer"] = contact;
     shown
 }
@@ -63,6 +65,7 @@ fn show_pending(subscription: &Subscription) -> Value {
             "type": "downgrade",
             "effective_at": effective_at,
             "plan_id": offer.terms.plan_id,
+            "subscription_config_id": offer.terms.plan_id,
             "name": offer.terms.name,
             "period_amount": offer.terms.period_amount,
             "included_credit": offer.terms.included_credit,
@@ -111,6 +114,7 @@ mod tests {
         let expected = json!({
             "subscription_id": "sub_00000000000000000000000006",
             "plan_id": "sc_00000000000000000000000002",
+            "subscription_config_id": "sc_00000000000000000000000002",
             "status": "active",
             "auto_top_up_bundle_id": "cb_00000000000000000000000004",
             "started_at": "2026-11-21T12:00:00.000Z",
@@ -130,6 +134,7 @@ mod tests {
         let customer = CustomerId::compose(Mode::Live, 0, 8);
         let listed = show_in_list(&subscription(), credit(), customer, json!({ "phone": "+4930" }));
         assert_eq!(listed["customer_id"], "con_00000000000000000000000008");
+        assert_eq!(listed["connection_id"], listed["customer_id"]);
         assert_eq!(listed["customer"], json!({ "phone": "+4930" }));
         assert_eq!(listed["plan"], expected["plan"]);
     }
@@ -146,8 +151,8 @@ mod tests {
             show(&cheaper, credit())["pending_change"],
             json!({
                 "type": "downgrade", "effective_at": "2026-12-21T12:00:00.000Z",
-                "plan_id": "sc_00000000000000000000000002", "name": "Pro", "period_amount": "9.00",
-                "included_credit": "20.00",
+                "plan_id": "sc_00000000000000000000000002", "subscription_config_id": "sc_00000000000000000000000002",
+                "name": "Pro", "period_amount": "9.00", "included_credit": "20.00",
             })
         );
     }
