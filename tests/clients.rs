@@ -53,11 +53,9 @@ fn the_lava_sdk_11_keeps_customers() {
 #[test]
 fn the_lava_sdks_keep_webhooks_and_what_happens_is_told() {
     for package in ["lava-11", "lava-10", "lava-9"] {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let place = format!("127.0.0.1:{port}");
-        let house = House::with(|settings| settings.variable("CALDERA__WEBHOOKS__ALLOW_PRIVATE_HOSTS", &place));
+        let (house, port) = house_with_receiver();
         let script = Script::new("lava-webhooks.mjs", &house).variable("LAVA_PACKAGE", package);
-        script.variable("RECEIVER_PORT", &port.to_string()).run();
+        script.variable("RECEIVER_PORT", &port).run();
         check_books(house);
     }
 }
@@ -87,6 +85,26 @@ fn browser() -> Option<String> {
         .into_iter()
         .find(|file| file.exists())
         .map(|file| file.display().to_string())
+}
+
+#[test]
+fn every_method_of_the_lava_sdk_11_answers_as_its_types_say() {
+    run_every_method("lava-11");
+}
+
+#[test]
+fn every_method_of_the_lava_sdk_10_answers_as_its_types_say() {
+    run_every_method("lava-10");
+}
+
+#[test]
+fn every_method_of_the_lava_sdk_9_answers_as_its_types_say() {
+    run_every_method("lava-9");
+}
+
+#[test]
+fn every_method_of_the_lava_sdk_8_answers_as_its_types_say() {
+    run_every_method("lava-8");
 }
 
 #[test]
@@ -136,6 +154,22 @@ fn codex_works_on_models_of_every_provider() {
 #[test]
 fn langchain_works_on_models_of_every_provider() {
     run_on_every_provider("langchain.mjs");
+}
+
+fn run_every_method(package: &str) {
+    let (house, port) = house_with_receiver();
+    let script = Script::new("lava-every-method.mjs", &house).variable("LAVA_PACKAGE", package);
+    let script = script.variable("WALLET_KEY", &wallet_key(&house));
+    script.variable("RECEIVER_PORT", &port).run();
+    check_books(house);
+}
+
+/// A house that tells of what happens to a port of this machine, where a script may listen.
+fn house_with_receiver() -> (House, String) {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let place = format!("127.0.0.1:{port}");
+    let house = House::with(|settings| settings.variable("CALDERA__WEBHOOKS__ALLOW_PRIVATE_HOSTS", &place));
+    (house, port.to_string())
 }
 
 fn run_on_every_provider(script: &str) {
@@ -269,6 +303,8 @@ fn installed_clients() -> PathBuf {
         "@google/genai",
         "ai",
         "@langchain/core",
+        "lava-8",
+        "typescript",
         "../tools/node_modules/@openai/codex",
     ] {
         assert!(
