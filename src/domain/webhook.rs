@@ -54,17 +54,35 @@ macro_rules! words {
 }
 
 words! {
-    /// What happened.
+    /// What happened. What happens to connections is what happens to customers, for endpoints that ask in older words.
     EventName {
         CustomerCreated = "customer.created",
         CustomerBalanceUpdated = "customer.wallet.balance.updated",
         CustomerDeleted = "customer.deleted",
         SpendKeyThresholdReached = "spend_key.threshold.reached",
+        ConnectionCreated = "connection.created",
+        ConnectionBalanceUpdated = "connection.wallet.balance.updated",
+        ConnectionDeleted = "connection.deleted",
     }
     /// How far a delivery is. A dead one was tried for the last time, and may be replayed.
     DeliveryStatus { Pending = "pending", Delivered = "delivered", Dead = "dead" }
     /// Why an endpoint was disabled that its owner did not disable.
     DisabledReason { Gone = "gone", Failing = "failing" }
+}
+
+impl EventName {
+    /// What an endpoint asks for that wants this in older words.
+    pub const fn older(self) -> Option<Self> {
+        match self {
+            Self::CustomerCreated => Some(Self::ConnectionCreated),
+            Self::CustomerBalanceUpdated => Some(Self::ConnectionBalanceUpdated),
+            Self::CustomerDeleted => Some(Self::ConnectionDeleted),
+            Self::SpendKeyThresholdReached
+            | Self::ConnectionCreated
+            | Self::ConnectionBalanceUpdated
+            | Self::ConnectionDeleted => None,
+        }
+    }
 }
 
 /// The body that is told: the event's name on top, what it is about in `data`. It is written once, and the same bytes

@@ -21,6 +21,7 @@ use super::ports::{
 };
 use super::random;
 use super::sealing::{SealBroken, SealingKey};
+use crate::domain::connection;
 use crate::domain::ids::WebhookId;
 use crate::domain::secret::Secret;
 use crate::domain::webhook::signature::{self, Message};
@@ -184,7 +185,10 @@ impl Worker {
 
     async fn attempt(&self, taken: TakenDelivery) {
         let body = match self.body_of(&taken).await {
-            Ok(Some(body)) => body,
+            Ok(Some(body)) => match taken.older_name {
+                None => body,
+                Some(name) => connection::told(&body, name.name()),
+            },
             Ok(None) => return self.forget(&taken).await,
             // The lease runs out, and then it is tried again.
             Err(error) => return tracing::debug!(%error, "it is not known yet what to tell"),

@@ -72,6 +72,8 @@ pub struct TakenDelivery {
     /// The secrets that sign, sealed, the newest first.
     pub sealed: Vec<Vec<u8>>,
     pub message: Told,
+    /// Set where the endpoint asked for the event in older words, under this name.
+    pub older_name: Option<EventName>,
     /// How many attempts there were, this one among them.
     pub attempt_count: u32,
     /// Since when the endpoint has only failed.

@@ -180,11 +180,18 @@ fn unknown_or_broken(error: StorageError) -> ApiError {
     }
 }
 
-/// A list that says one thing twice says it once.
+/// A list that says one thing twice says it once, but nothing is told in older words and in today's at once.
 fn read_events(fields: &Fields<'_>) -> Result<Change<Vec<EventName>>, ApiError> {
     let what = format!("must be one of {}", EventName::WORDS.join(", "));
     Ok(match fields.list("events", &what, EventName::from_name)? {
         Change::Set(names) => {
+            let twice = |name: &&EventName| name.older().is_some_and(|older| names.contains(&older));
+            if let Some(name) = names.iter().find(twice) {
+                return Err(fields.wrong(
+                    "events",
+                    &format!("must not ask for {} in older words too", name.name()),
+                ));
+            }
             let known = EventName::ALL.iter().copied();
             Change::Set(known.filter(|name| names.contains(name)).collect())
         }

@@ -145,6 +145,55 @@ fn both_secrets_sign_until_a_rotations_grace_has_ended() {
 }
 
 #[test]
+fn an_endpoint_that_asks_in_older_words_is_told_in_them_with_the_same_signatures() {
+    let (older, todays) = (receiver(|_| ok()), receiver(|_| ok()));
+    let post = Post::to(&[&older, &todays]);
+    let names = [
+        "connection.created",
+        "connection.wallet.balance.updated",
+        "connection.deleted",
+    ];
+    let both = json!({ "name": "x", "url": url_of(&older), "events": ["customer.created", "connection.created"] });
+    let refused = post
+        .house
+        .server
+        .client()
+        .post("/v1/webhooks", &both)
+        .expect_status(400);
+    assert_eq!(refused.json()["error"]["param"], "events");
+    let made = post.create(&json!({ "name": "x", "url": url_of(&older), "events": names }));
+    assert_eq!(made["events"], json!(names));
+    post.endpoint(&todays);
+    let customer = post.customer("Jane Smith");
+    eventually("his coming is told", || older.seen().len() == 1);
+    post.changes(customer, "Joan Smith");
+    post.hurry();
+    eventually("his balance is told", || older.seen().len() == 2);
+    let client = post.house.server.client();
+    client.delete(&format!("/v1/connections/{customer}")).expect_status(200);
+    eventually("his going is told", || {
+        older.seen().len() == 3 && todays.seen().len() == 3
+    });
+    for (place, (older, todays)) in older.seen().iter().zip(todays.seen()).enumerate() {
+        check_signatures(made["webhook_secret"].as_str().unwrap(), older);
+        let [older, todays] = [&older.body, &todays.body].map(|body| serde_json::from_slice::<Value>(body).unwrap());
+        assert_eq!(older["event"], names[place]);
+        assert_eq!(todays["event"], names[place].replace("connection", "customer"));
+        let data = &older["data"];
+        assert_eq!(
+            (&data["connection_id"], &data["customer_id"]),
+            (&json!(customer), &todays["data"]["customer_id"])
+        );
+        assert_eq!(
+            (&data["customer"], &data["contact"]),
+            (&data["contact"], &todays["data"]["contact"])
+        );
+        assert_eq!(data["has_lava_credit_balance"], false);
+        assert!(todays["data"].get("connection_id").is_none());
+    }
+}
+
+#[test]
 fn an_endpoint_gets_only_the_events_that_it_asks_for_and_none_while_it_is_disabled() {
     let receiver = receiver(|_| ok());
     let post = Post::to(&[&receiver]);

@@ -94,16 +94,17 @@ pub fn emit_balances(
     new.insert(connection, at_ms + GATHER_MS)
 }
 
-/// The enabled endpoints of these merchants that want such an event, in the order of their ids. They cannot be deleted
+/// The enabled endpoints of these merchants that want such an event, in whichever words, in the order of their ids. They cannot be deleted
 /// until the transaction ends.
 fn endpoints_of(
     connection: &mut PgConnection,
     merchants: &[MerchantId],
     name: EventName,
 ) -> Result<Vec<(Uuid, MerchantId)>, StorageError> {
+    let names: Vec<&str> = std::iter::once(name).chain(name.older()).map(EventName::name).collect();
     let wants = webhooks::events
         .is_null()
-        .or(webhooks::events.contains(vec![name.name()]).assume_not_null());
+        .or(webhooks::events.overlaps_with(names).assume_not_null());
     let merchants: Vec<Uuid> = merchants.iter().map(|merchant| merchant.uuid()).collect();
     let endpoints: Vec<(Uuid, Uuid)> = webhooks::table
         .filter(webhooks::merchant_id.eq_any(merchants).and(webhooks::enabled))

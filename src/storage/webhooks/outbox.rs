@@ -5,7 +5,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::super::schema::{webhook_deliveries, webhook_events, webhooks};
@@ -97,7 +97,7 @@ const TAKE: &str = "WITH RECURSIVE waiting AS ( \
     FROM due, webhooks w, webhook_events e \
     WHERE d.id = due.id AND w.id = d.webhook_id AND e.id = d.event_id \
     RETURNING d.id, d.webhook_id, d.event_id, d.merchant_id, d.subject, d.attempt_count, w.url, w.secret, \
-        w.failing_since, e.name, e.body, CASE WHEN w.previous_until > $1 THEN w.previous_secret END AS previous";
+        w.failing_since, w.events, e.name, e.body, CASE WHEN w.previous_until > $1 THEN w.previous_secret END AS previous";
 
 fn take(connection: &mut PgConnection, now_ms: i64, most: usize) -> Result<Vec<TakenDelivery>, StorageError> {
     let rows: Vec<TakenRow> = sql_query(TAKE)
@@ -246,6 +246,8 @@ struct TakenRow {
     secret: Vec<u8>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     failing_since: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<Array<Text>>)]
+    events: Option<Vec<String>>,
     #[diesel(sql_type = Text)]
     name: String,
     #[diesel(sql_type = Nullable<Text>)]
@@ -258,13 +260,13 @@ impl TryFrom<TakenRow> for TakenDelivery {
     type Error = StorageError;
 
     fn try_from(row: TakenRow) -> Result<Self, StorageError> {
+        let name = column::word("event", &row.name, EventName::from_name)?;
         let message = match row.body {
             Some(body) => Told::Body(body),
-            None => {
-                let name = column::word("event", &row.name, EventName::from_name)?;
-                Told::Customer(name, CustomerId::from_uuid(row.subject))
-            }
+            None => Told::Customer(name, CustomerId::from_uuid(row.subject)),
         };
+        let asked = row.events.unwrap_or_default();
+        let is_asked = |older: &EventName| asked.iter().any(|word| word == older.name());
         Ok(Self {
             id: DeliveryId::from_uuid(row.id),
             webhook_id: WebhookId::from_uuid(row.webhook_id),
@@ -273,6 +275,7 @@ impl TryFrom<TakenRow> for TakenDelivery {
             url: row.url,
             sealed: std::iter::once(row.secret).chain(row.previous).collect(),
             message,
+            older_name: name.older().filter(is_asked),
             attempt_count: row.attempt_count.unsigned_abs(),
             failing_since_ms: row.failing_since.map(|since| since.timestamp_millis()),
         })
