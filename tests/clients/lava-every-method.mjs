@@ -100,7 +100,7 @@ test('customers without a subscription', async () => {
   assert.deepEqual(shown, listed[1]);
   assert.deepEqual(await people.retrieve('jane'), shown);
   assert.deepEqual(shown.contact ?? shown.customer, contact);
-  assert.deepEqual(await people.getSubscription(id), { subscription: null });
+  assert.equal((await people.getSubscription(id)).subscription.plan.name, 'Free');
   if (lava.connections) {
     assert.deepEqual([shown.customer, shown.has_lava_credit_balance], [contact, false]);
   }
@@ -128,13 +128,14 @@ test('a subscription', async () => {
   await subscribe((await makePerson({})).customer_id, planId);
   const [own, ...others] = (await lava.subscriptions.list({ [WORDS.person]: id, status: 'all' })).data;
   assert.deepEqual([own.subscription_id, own[WORDS.person], own[WORDS.plan], others], [subscriptionId, id, planId, []]);
-  assert.equal((await allOf((page) => lava.subscriptions.list(page))).length, 2);
+  const listed = await allOf((page) => lava.subscriptions.list(page));
+  assert.equal(listed.filter((entry) => entry[WORDS.plan] === planId).length, 2);
   assert.deepEqual(await lava.subscriptions.cancel(subscriptionId), { success: true });
   const leaving = (await people.getSubscription(id)).subscription;
   assert.equal(leaving.pending_change.type, 'cancellation');
   assert.deepEqual(await people.delete(id), { success: true });
   const ended = await lava.subscriptions.list({ status: 'cancelled' });
-  assert.deepEqual(ended.data.map((entry) => entry.subscription_id), [subscriptionId]);
+  assert.ok(ended.data.some((entry) => entry.subscription_id === subscriptionId));
 });
 
 test('a checkout session', async () => {

@@ -19,7 +19,7 @@ const HEAD: usize = 4 + 4 + 8 + 1;
 /// A longer record is damage: metadata is at most 100 pairs of 255 and 255 characters of up to 4 bytes.
 const LONGEST: usize = 1 << 20;
 /// No settlement is longer: fixed fields, a bounded response id, every rare count, and a charge.
-pub const LONGEST_SETTLEMENT: u64 = 320 + charge::LONGEST;
+pub const LONGEST_SETTLEMENT: u64 = 328 + charge::LONGEST;
 /// A progress record, exactly.
 pub const PROGRESS_LENGTH: u64 = HEAD as u64 + 24;
 
