@@ -1,6 +1,7 @@
 //! The hosted checkout over the real server, as a browser without script goes through it: plans and bundles bought with
 //! test cards and, by a simulated Stripe, with money; what is refused, what is cancelled, and who may embed it.
 
+mod arrivals;
 mod live;
 mod shop;
 

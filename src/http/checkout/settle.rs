@@ -14,12 +14,14 @@ use crate::domain::subscription::Refusal;
 use crate::engine::customer_accounts::{ChangeError, Whose};
 use crate::engine::payments::{Approval, Order, Outcome, PaymentTrouble, Presence, Refund, RefundOutcome};
 use crate::engine::random;
+use crate::http::customers::subscription::first_subscription;
 use crate::http::error::ApiError;
 use crate::http::state::AppState;
 use crate::http::turns::to_the_end;
+use crate::http::webhooks::customers::create_and_tell;
 use crate::storage::StorageError;
 use crate::storage::checkouts::{self, CheckoutRow};
-use crate::storage::customers::{self, CustomerRow};
+use crate::storage::customers::CustomerRow;
 use crate::storage::payments::{self, MethodRow, PaymentNews, PaymentRow};
 
 use super::turn::Given;
@@ -119,10 +121,11 @@ pub async fn make_customer(state: &State, row: &CheckoutRow, purpose: &Purpose) 
         created_at_ms: id.created_ms(),
     };
     let held = state.customers.clone();
+    let subscription = first_subscription(state, &new);
     let made = state.database.run(move |connection| {
         let reference = new.reference();
         // One that is there already is as good.
-        match customers::create(connection, new) {
+        match create_and_tell(connection, new, &subscription) {
             Ok(_) | Err(StorageError::Conflict { .. }) => held.insert(reference),
             Err(error) => return Err(error),
         }
