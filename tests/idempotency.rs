@@ -1,5 +1,7 @@
 //! `Idempotency-Key` on management POSTs: one resource for a key, however often and however much at once it is sent.
 
+mod twins;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use diesel::prelude::*;
