@@ -61,6 +61,16 @@ fn the_lava_sdks_keep_webhooks_and_what_happens_is_told() {
 }
 
 #[test]
+fn a_receiver_who_checks_signatures_takes_what_was_sent_and_nothing_that_was_changed() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let place = format!("127.0.0.1:{port}");
+    let house = House::with(|settings| settings.variable("CALDERA__WEBHOOKS__ALLOW_PRIVATE_HOSTS", &place));
+    let script = Script::new("webhook-signatures.mjs", &house);
+    script.variable("RECEIVER_PORT", &port.to_string()).run();
+    check_books(house);
+}
+
+#[test]
 fn the_checkout_hook_sells_in_a_browser() {
     let Some(browser) = browser() else {
         // What CI shows, a developer without a browser may do without.

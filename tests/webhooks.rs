@@ -2,5 +2,6 @@
 
 mod endpoints;
 mod fixtures;
+mod many;
 mod retries;
 mod telling;
