@@ -110,7 +110,7 @@ fn a_subscription_that_only_the_journal_has_is_there_after_a_kill() {
     let begun = std::thread::scope(|scope| {
         let waiting = scope.spawn(|| client.try_send("POST", PATH, Some(body)));
         eventually("the shard has made the subscription", || {
-            subscription(&house, &id).is_object()
+            subscription(&house, &id)["plan_id"] == plan.as_str()
         });
         let begun = subscription(&house, &id);
         house.server.kill();
