@@ -13,8 +13,9 @@ fn a_customer_who_comes_by_checkout_is_told_of_and_is_on_the_plan_that_he_bought
     let receiver = Scripted::start(|_| answer("200 OK", &[], b""));
     let place = format!("127.0.0.1:{}", receiver.port);
     let house = House::with(|settings| settings.variable("CALDERA__WEBHOOKS__ALLOW_PRIVATE_HOSTS", &place));
-    let client = house.caller(&house.test_merchant());
-    let shop = Shop { house, client };
+    let key = house.test_merchant();
+    let client = house.caller(&key);
+    let shop = Shop { house, client, key };
     let endpoint = serde_json::json!({ "name": "mine", "url": format!("http://{place}/hooks") });
     shop.client.post("/v1/webhooks", &endpoint).expect_status(201);
     let visit = shop.subscribe(&shop.plan());
