@@ -3,6 +3,7 @@
 
 mod arrivals;
 mod live;
+mod money;
 mod shop;
 
 use serde_json::{Value, json};

@@ -4,6 +4,7 @@ mod customers;
 mod fixtures;
 mod idempotency;
 mod lease;
+mod payments;
 mod renewals;
 mod rollups;
 mod size;

@@ -82,6 +82,15 @@ pub enum Purpose {
     TopUp { credit_amount: Money },
 }
 
+impl Purpose {
+    /// The account of the ledger on the other side of the money.
+    pub const fn ledger_account(&self) -> &'static str {
+        match self {
+            Self::Checkout { .. } | Self::Renewal { .. } | Self::TopUp { .. } => "card_sales",
+        }
+    }
+}
+
 /// How a payment stands here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PaymentStatus {

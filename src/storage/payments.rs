@@ -1,6 +1,8 @@
 //! Payments, the cards that they are made with, and who pays at which processor. A payment is stored before it is asked
-//! for, so that none is forgotten; its status only moves on. No card number is here.
+//! for, so that none is forgotten; its status only moves on, and what is paid or given back is entered in the ledger in
+//! the same transaction. No card number is here.
 
+mod books;
 mod row;
 
 use diesel::prelude::*;
@@ -10,6 +12,7 @@ use super::schema::{payers, payment_methods, payments};
 use super::{StorageError, column};
 use crate::domain::ids::{CheckoutSessionId, CustomerId, MerchantId, PaymentId, PaymentMethodId};
 use crate::domain::payment::{Card, Cents, Decline, PaymentStatus, ProcessorKind, Purpose};
+use books::Direction;
 use row::{StoredMethod, StoredPayment};
 
 /// A card on file.
@@ -162,19 +165,34 @@ pub fn find(connection: &mut PgConnection, id: PaymentId) -> Result<PaymentRow, 
         .try_into()
 }
 
-/// Stores what was learned; a payment that has ended one way never ends another.
-pub fn learn(connection: &mut PgConnection, id: PaymentId, news: &PaymentNews) -> Result<(), StorageError> {
+/// Stores what was learned at this instant, and enters money that has come in the ledger; a payment that has ended one
+/// way never ends another.
+pub fn learn(connection: &mut PgConnection, id: PaymentId, news: &PaymentNews, at_ms: i64) -> Result<(), StorageError> {
     let decline = news.decline.as_ref();
     let decline = decline.map(|decline| column::json("payment", decline)).transpose()?;
-    let is_open = payments::status.eq_any([PaymentStatus::Pending.name(), PaymentStatus::ActionRequired.name()]);
-    diesel::update(payments::table.find(id.uuid()).filter(is_open))
-        .set((
-            payments::status.eq(news.status.name()),
-            payments::reference.eq(&news.reference),
-            payments::decline.eq(decline),
-        ))
-        .execute(connection)?;
-    Ok(())
+    connection.transaction(|connection| {
+        let payment = lock(connection, id)?;
+        match payment.status {
+            PaymentStatus::Pending | PaymentStatus::ActionRequired => {}
+            PaymentStatus::Paid | PaymentStatus::Declined | PaymentStatus::Refunded => return Ok(()),
+        }
+        let paid_batch = match news.status {
+            PaymentStatus::Paid => Some(books::enter(connection, &payment, Direction::In, at_ms)?),
+            PaymentStatus::Pending
+            | PaymentStatus::ActionRequired
+            | PaymentStatus::Declined
+            | PaymentStatus::Refunded => None,
+        };
+        diesel::update(payments::table.find(id.uuid()))
+            .set((
+                payments::status.eq(news.status.name()),
+                payments::reference.eq(&news.reference),
+                payments::decline.eq(decline),
+                payments::paid_batch_id.eq(paid_batch),
+            ))
+            .execute(connection)?;
+        Ok(())
+    })
 }
 
 /// Notes that the customer has what a payment was for.
@@ -186,13 +204,22 @@ pub fn apply(connection: &mut PgConnection, id: PaymentId, now_ms: i64) -> Resul
     Ok(())
 }
 
-/// Notes that a payment was given back.
-pub fn refund(connection: &mut PgConnection, id: PaymentId) -> Result<(), StorageError> {
-    let is_paid = payments::status.eq(PaymentStatus::Paid.name());
-    diesel::update(payments::table.find(id.uuid()).filter(is_paid))
-        .set(payments::status.eq(PaymentStatus::Refunded.name()))
-        .execute(connection)?;
-    Ok(())
+/// Notes that a payment was given back, and enters that in the ledger.
+pub fn refund(connection: &mut PgConnection, id: PaymentId, at_ms: i64) -> Result<(), StorageError> {
+    connection.transaction(|connection| {
+        let payment = lock(connection, id)?;
+        if payment.status != PaymentStatus::Paid {
+            return Ok(());
+        }
+        let batch = books::enter(connection, &payment, Direction::Out, at_ms)?;
+        diesel::update(payments::table.find(id.uuid()))
+            .set((
+                payments::status.eq(PaymentStatus::Refunded.name()),
+                payments::refunded_batch_id.eq(batch),
+            ))
+            .execute(connection)?;
+        Ok(())
+    })
 }
 
 /// Payments made before this instant of which it is not known how they end, or that were not given effect; oldest first.
@@ -209,4 +236,14 @@ pub fn in_doubt(connection: &mut PgConnection, before_ms: i64) -> Result<Vec<Pay
         .select(payments::id)
         .load(connection)?;
     Ok(ids.into_iter().map(PaymentId::from_uuid).collect())
+}
+
+/// The payment as it is until this transaction ends.
+fn lock(connection: &mut PgConnection, id: PaymentId) -> Result<PaymentRow, StorageError> {
+    payments::table
+        .find(id.uuid())
+        .for_no_key_update()
+        .select(StoredPayment::as_select())
+        .first(connection)?
+        .try_into()
 }

@@ -60,7 +60,7 @@ macro_rules! sides {
     };
 }
 
-const QUESTIONS: [Question; 14] = [
+const QUESTIONS: [Question; 17] = [
     money(
         "ledger_entries_sum_to_zero",
         sides!(
@@ -128,7 +128,8 @@ const QUESTIONS: [Question; 14] = [
         sides!(
             "SELECT sum(amount) FROM movements WHERE $1 IS NULL OR merchant_id = $1",
             "SELECT -sum(amount) FROM ledger_entries WHERE account_kind NOT IN \
-             ('wallet', 'cycle_credit', 'bundle_credit', 'provider_cost', 'revenue') \
+             ('wallet', 'cycle_credit', 'bundle_credit', 'provider_cost', 'revenue', \
+             'card_money', 'card_sales') \
              AND ($1 IS NULL OR merchant_id = $1)"
         ),
     ),
@@ -169,6 +170,34 @@ const QUESTIONS: [Question; 14] = [
             "SELECT count(caller_id) FROM requests WHERE $1 IS NULL OR merchant_id = $1",
             "SELECT count(*) FROM (SELECT DISTINCT merchant_id, caller_id FROM requests \
              WHERE caller_id IS NOT NULL AND ($1 IS NULL OR merchant_id = $1)) d"
+        ),
+    ),
+    money(
+        "card_money",
+        sides!(
+            "SELECT sum(amount) FROM payments WHERE status = 'paid' AND ($1 IS NULL OR merchant_id = $1)",
+            "SELECT sum(amount) FROM ledger_entries \
+             WHERE account_kind = 'card_money' AND ($1 IS NULL OR merchant_id = $1)"
+        ),
+    ),
+    count(
+        "payments_whose_entries_differ",
+        sides!(
+            "SELECT count(*) FROM payments p \
+             LEFT JOIN ledger_entries i ON i.batch_id = p.paid_batch_id AND i.account_kind = 'card_money' \
+             LEFT JOIN ledger_entries o ON o.batch_id = p.refunded_batch_id AND o.account_kind = 'card_money' \
+             WHERE ($1 IS NULL OR p.merchant_id = $1) AND status IN ('paid', 'refunded') \
+             AND (i.amount, o.amount) IS DISTINCT FROM \
+             (p.amount, CASE WHEN status = 'refunded' THEN -p.amount END)",
+            "0"
+        ),
+    ),
+    count(
+        "payments_that_gave",
+        sides!(
+            "SELECT sum(cardinality(recent_payments)) FROM subscriptions WHERE $1 IS NULL OR merchant_id = $1",
+            "SELECT count(*) FROM payments WHERE status = 'paid' AND ($1 IS NULL OR merchant_id = $1) \
+             AND id IN (SELECT unnest(recent_payments) FROM subscriptions)"
         ),
     ),
 ];

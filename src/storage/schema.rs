@@ -307,6 +307,8 @@ table! {
         decline -> Nullable<Jsonb>,
         created_at -> Timestamptz,
         applied_at -> Nullable<Timestamptz>,
+        paid_batch_id -> Nullable<BigInt>,
+        refunded_batch_id -> Nullable<BigInt>,
     }
 }
 

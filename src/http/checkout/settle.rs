@@ -185,10 +185,11 @@ async fn ask(
         }
     };
     let (id, session, status) = (payment.id, payment.session_id, news.status);
+    let at_ms = state.now().wall_ms;
     state
         .database
         .run(move |connection| {
-            payments::learn(connection, id, &news)?;
+            payments::learn(connection, id, &news, at_ms)?;
             if let (Some(session), Some(decline)) = (session, news.decline) {
                 checkouts::change(connection, session, |_, row| {
                     Ok(row.checkout.decline(id, decline).is_ok())
@@ -266,8 +267,9 @@ async fn give_back(state: &State, payment: PaymentRow) -> Result<(), ApiError> {
     }
     let message = "What you wanted to buy is no longer to be had. Your payment was given back.";
     let decline = Decline::new("given_back", message);
+    let at_ms = state.now().wall_ms;
     let done = state.database.run(move |connection| {
-        payments::refund(connection, id)?;
+        payments::refund(connection, id, at_ms)?;
         if let Some(session) = session {
             checkouts::change(connection, session, |_, row| {
                 Ok(row.checkout.decline(id, decline).is_ok())
