@@ -3,7 +3,7 @@
 //! elsewhere; here is what all of them agree on.
 
 use super::checkout::{Basket, Who};
-use super::ids::Mode;
+use super::ids::{CustomerId, MerchantId, Mode, WalletId};
 use super::money::{Money, NANOS_PER_DOLLAR};
 use super::subscription::Due;
 
@@ -80,6 +80,8 @@ pub enum Purpose {
     Renewal { due: Due },
     /// A bundle that is bought by itself.
     TopUp { credit_amount: Money },
+    /// Money that the merchant puts into a wallet of his.
+    Funding { wallet_id: WalletId },
 }
 
 impl Purpose {
@@ -87,8 +89,14 @@ impl Purpose {
     pub const fn ledger_account(&self) -> &'static str {
         match self {
             Self::Checkout { .. } | Self::Renewal { .. } | Self::TopUp { .. } => "card_sales",
+            Self::Funding { .. } => "card_funding",
         }
     }
+}
+
+/// As whom a merchant pays for himself: his own id stands where a customer's does, and no customer has it.
+pub const fn own_payer(merchant: MerchantId) -> CustomerId {
+    CustomerId::from_bits(merchant.bits())
 }
 
 /// How a payment stands here.

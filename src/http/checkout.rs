@@ -4,6 +4,7 @@
 
 pub mod charges;
 mod form;
+pub mod funding;
 mod purchase;
 pub mod settle;
 mod steps;

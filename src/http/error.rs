@@ -50,6 +50,7 @@ error_table! {
     KeyExpired = 401 "key_expired": "This key has expired.";
     SpendLimitReached = 402 "spend_limit_reached": "The spend limit of this key is reached.";
     InsufficientBalance = 402 "insufficient_balance": "The balance cannot cover this call.";
+    PaymentDeclined = 402 "payment_declined": "The payment was declined.";
     RequestShapeMismatch = 403 "request_shape_mismatch": "This key is for another request shape.";
     ModelNotAllowed = 403 "model_not_allowed": "Model not allowed for this key.";
     ProviderNotAllowed = 403 "provider_not_allowed": "Provider not allowed for this key.";

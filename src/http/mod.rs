@@ -22,6 +22,7 @@ pub mod meters;
 pub mod operator;
 pub mod options;
 pub mod page;
+pub mod payment_methods;
 pub mod plans;
 pub mod proof;
 pub mod provider_keys;

@@ -9,8 +9,9 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{Error, Resource};
 
 use super::{
-    checkout, checkout_sessions, connections, credit_bundles, customers, limits, meters, plain, plans, proof,
-    provider_keys, requests, secret_keys, services, spend_keys, subscriptions, usage, wallet, wallet_keys, webhooks,
+    checkout, checkout_sessions, connections, credit_bundles, customers, limits, meters, payment_methods, plain, plans,
+    proof, provider_keys, requests, secret_keys, services, spend_keys, subscriptions, usage, wallet, wallet_keys,
+    webhooks,
 };
 
 /// All of them, in a scope of `/v1`.
@@ -29,7 +30,9 @@ pub fn configure(config: &mut ServiceConfig) {
     webhook_routes(config);
     key_routes(config);
     request_routes(config);
+    payment_method_routes(config);
     config
+        .service(limited("/wallet/fund").route(web::post().to(wallet::fund)))
         .service(limited("/wallet").route(web::get().to(wallet::retrieve)))
         .service(limited("/usage").route(web::get().to(usage::retrieve)))
         .service(limited("/proof").route(web::get().to(proof::retrieve)))
@@ -190,6 +193,17 @@ fn request_routes(config: &mut ServiceConfig) {
                 .route(web::post().to(requests::create)),
         )
         .service(limited("/requests/{id}").route(web::get().to(requests::retrieve)));
+}
+
+fn payment_method_routes(config: &mut ServiceConfig) {
+    config
+        .service(
+            limited("/payment_methods")
+                .route(web::get().to(payment_methods::list))
+                .route(web::post().to(payment_methods::create)),
+        )
+        .service(limited("/payment_methods/setups").route(web::post().to(payment_methods::begin)))
+        .service(limited("/payment_methods/{id}").route(web::delete().to(payment_methods::delete)));
 }
 
 /// A resource whose answers say where the key stands at its rate limit.

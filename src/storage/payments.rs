@@ -3,6 +3,7 @@
 //! the same transaction. No card number is here.
 
 mod books;
+pub mod methods;
 mod row;
 
 use diesel::prelude::*;

@@ -60,7 +60,7 @@ macro_rules! sides {
     };
 }
 
-const QUESTIONS: [Question; 17] = [
+const QUESTIONS: [Question; 18] = [
     money(
         "ledger_entries_sum_to_zero",
         sides!(
@@ -129,7 +129,7 @@ const QUESTIONS: [Question; 17] = [
             "SELECT sum(amount) FROM movements WHERE $1 IS NULL OR merchant_id = $1",
             "SELECT -sum(amount) FROM ledger_entries WHERE account_kind NOT IN \
              ('wallet', 'cycle_credit', 'bundle_credit', 'provider_cost', 'revenue', \
-             'card_money', 'card_sales') \
+             'card_money', 'card_sales', 'card_funding') \
              AND ($1 IS NULL OR merchant_id = $1)"
         ),
     ),
@@ -190,6 +190,15 @@ const QUESTIONS: [Question; 17] = [
              AND (i.amount, o.amount) IS DISTINCT FROM \
              (p.amount, CASE WHEN status = 'refunded' THEN -p.amount END)",
             "0"
+        ),
+    ),
+    money(
+        "wallets_funded",
+        sides!(
+            "SELECT sum(amount) FROM movements WHERE kind = 'funding' AND id IN (SELECT id FROM payments) \
+             AND ($1 IS NULL OR merchant_id = $1)",
+            "SELECT sum(amount) FROM payments WHERE status = 'paid' AND id IN (SELECT id FROM movements) \
+             AND ($1 IS NULL OR merchant_id = $1)"
         ),
     ),
     count(

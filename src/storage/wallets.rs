@@ -2,12 +2,14 @@
 //! pays. The balance here trails the one in the account actor by what the journal has not handed on yet.
 
 use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{Bool, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::schema::wallets;
 use super::{StorageError, column};
 use crate::domain::account::{Account, Funding};
-use crate::domain::ids::{MerchantId, WalletId};
+use crate::domain::ids::{MerchantId, MovementId, WalletId};
 use crate::domain::money::Money;
 
 /// A wallet to be made, with nothing in it.
@@ -74,6 +76,19 @@ pub fn set_funding(
     .returning(StoredWallet::as_returning())
     .get_result(connection)?
     .try_into()
+}
+
+/// Whether a movement has been written.
+pub fn has_movement(connection: &mut PgConnection, id: MovementId) -> Result<bool, StorageError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Bool)]
+        is_there: bool,
+    }
+    let row: Row = sql_query("SELECT EXISTS (SELECT 1 FROM movements WHERE id = $1) AS is_there")
+        .bind::<SqlUuid, _>(id.uuid())
+        .get_result(connection)?;
+    Ok(row.is_there)
 }
 
 /// Every wallet of every merchant, for the start.

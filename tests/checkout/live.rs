@@ -10,7 +10,7 @@ use crate::support::stripe::{SECRET_KEY, SimulatedStripe};
 
 const WEBHOOK_SECRET: &str = "whsec_test";
 
-fn open() -> (Shop, SimulatedStripe) {
+pub fn open() -> (Shop, SimulatedStripe) {
     let stripe = SimulatedStripe::start();
     let house = House::with(|settings| {
         settings
@@ -33,7 +33,7 @@ fn give_card(visit: &Visit, stripe: &SimulatedStripe, number: &str) {
     visit.post("card", "").expect_status(303);
 }
 
-fn sign(body: &str) -> String {
+pub fn sign(body: &str) -> String {
     use hmac::{Hmac, Mac};
     let at_s = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
@@ -50,7 +50,7 @@ fn sign(body: &str) -> String {
     format!("t={at_s},v1={hex}")
 }
 
-fn tell(shop: &Shop, body: &Value, signature: &str) -> u16 {
+pub fn tell(shop: &Shop, body: &Value, signature: &str) -> u16 {
     let stripe = Client::new(&shop.house.server.url()).with_header("stripe-signature", signature);
     stripe.post("/v1/payments/stripe/events", body).status
 }

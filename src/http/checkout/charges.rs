@@ -157,15 +157,15 @@ fn is_too_soon(latest: &PaymentRow, now_ms: i64) -> bool {
 }
 
 /// A charge about to be made.
-struct Charge {
-    id: PaymentId,
-    price: Money,
-    description: String,
-    purpose: Purpose,
+pub struct Charge {
+    pub id: PaymentId,
+    pub price: Money,
+    pub description: String,
+    pub purpose: Purpose,
 }
 
 /// Stores the payment, unless it is there, brings it as far as it goes now, and returns how it stands.
-async fn charge_now(
+pub async fn charge_now(
     state: &State,
     whose: Whose,
     (method, payer): (MethodRow, String),

@@ -24,6 +24,7 @@ use crate::storage::checkouts::{self, CheckoutRow};
 use crate::storage::customers::CustomerRow;
 use crate::storage::payments::{self, MethodRow, PaymentNews, PaymentRow};
 
+use super::funding::put_in;
 use super::turn::Given;
 
 type State = Data<AppState>;
@@ -203,6 +204,9 @@ async fn ask(
 
 /// Gives what was paid for, or the money back.
 async fn conclude(state: &State, payment: PaymentRow) -> Result<(), ApiError> {
+    if let Purpose::Funding { wallet_id } = payment.purpose {
+        return put_in(state, payment, wallet_id).await;
+    }
     let id = payment.id;
     let whose = Whose {
         customer_id: payment.customer_id,

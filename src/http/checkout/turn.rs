@@ -51,6 +51,8 @@ impl Given {
             }
             Purpose::Renewal { due } => active()?.renewed(due, credit, now_s)?,
             Purpose::TopUp { credit_amount } => active()?.buy_bundle(Purchase::AutoTopUp, credit_amount, credit)?,
+            // It is a wallet's, and no customer's.
+            Purpose::Funding { .. } => return Err(ChangeError::NoSubscription),
         };
         Ok(match self.payment {
             Some(payment) => turn.paid_by(payment),
