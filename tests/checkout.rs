@@ -2,6 +2,7 @@
 //! test cards and, by a simulated Stripe, with money; what is refused, what is cancelled, and who may embed it.
 
 mod arrivals;
+mod codes;
 mod funding;
 mod live;
 mod money;

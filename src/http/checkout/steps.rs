@@ -222,6 +222,11 @@ async fn confirm(visit: &Visit) -> Acted {
         return Ok(Some("What is due has changed since you saw it. Look again.".to_owned()));
     }
     if due == Money::ZERO {
+        // It is given before the session says so, and only where the session will.
+        let mut confirmed = visit.row.checkout.clone();
+        if let Err(refusal) = confirmed.confirm_free(visit.state.now().wall_s()) {
+            return Ok(Some(refusal.to_string()));
+        }
         return match purchase::take_free(&visit.state, &visit.row).await {
             Ok(()) => Ok(None),
             Err(error) if error.code() == ErrorCode::Conflict => Ok(Some(error.message().to_owned())),
