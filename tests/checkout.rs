@@ -6,6 +6,7 @@ mod codes;
 mod funding;
 mod live;
 mod money;
+mod older;
 mod shop;
 
 use serde_json::{Value, json};
@@ -240,7 +241,7 @@ fn what_is_missing_wrong_or_anothers_is_refused_by_name() {
     let foreign = stranger.post("/v1/plans", &pro()).expect_status(201).json();
     let (plan_id, mode) = (&plan["plan_id"], "subscription");
     let table = [
-        (json!({ "checkout_mode": "onboarding" }), 400, "checkout_mode"),
+        (json!({ "checkout_mode": "buying" }), 400, "checkout_mode"),
         (json!({ "checkout_mode": mode, "plan_id": "x" }), 400, "plan_id"),
         (
             json!({ "checkout_mode": mode, "plan_id": gone["plan_id"] }),

@@ -11,10 +11,12 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::domain::checkout::{Basket, Checkout, Opening, PhoneStep, PlanMove, Standing, Step, Who};
-use crate::domain::ids::{CheckoutSessionId, CustomerId, Mode};
+use crate::domain::ids::{CheckoutSessionId, CustomerId, Mode, PlanId};
 use crate::domain::money::Money;
 use crate::domain::payment::ProcessorKind;
+use crate::domain::plan::Plan;
 use crate::domain::secret::Secret;
+use crate::domain::subscription::Subscription;
 use crate::engine::customer_accounts::Whose;
 use crate::engine::random;
 use crate::storage::checkouts::{self as rows, CheckoutRow};
@@ -151,32 +153,58 @@ async fn fill(state: &State, whose: Whose, wanted: &Wanted) -> Result<(Basket, M
     let account = account.map_err(|_| ApiError::new(ErrorCode::Stopping))?;
     let current = account.active_subscription();
     match wanted {
-        Wanted::Plan(plan_id) => {
-            let plan = state.tariffs.plan(*plan_id);
-            let plan = plan.filter(|plan| plan.merchant_id == whose.merchant_id && !plan.is_deleted);
-            let offer = plan.ok_or_else(|| ApiError::missing("plan_id", "plan"))?.plan.offer();
-            let moved = PlanMove::of(current, &offer);
-            let has_it = || ApiError::new(ErrorCode::Conflict).say("The customer is on this plan already.");
-            let due = moved.ok_or_else(has_it)?.due(&offer);
-            Ok((Basket::Subscription { offer }, due))
+        Wanted::Plan(plan_id) => offer(state, whose, *plan_id, current),
+        Wanted::FirstPlan if current.is_some() => {
+            Err(ApiError::new(ErrorCode::Conflict).say("The customer is one already."))
         }
-        Wanted::Bundle(bundle_id) => {
-            let plan = current.and_then(|current| state.tariffs.plan(current.terms.plan_id));
-            let bundle = plan.as_ref().and_then(|plan| plan.plan.bundle(*bundle_id));
-            let (Some(plan), Some(bundle)) = (&plan, bundle) else {
-                let what = "is not a credit bundle of the plan that the customer is on";
-                return Err(ApiError::invalid("credit_bundle_id", what));
-            };
-            let basket = Basket::CreditBundle {
-                plan_id: plan.plan.id(),
-                credit_bundle_id: bundle.id,
-                name: bundle.name.clone(),
-                cost: bundle.cost,
-                credit_amount: bundle.credit_amount,
-            };
-            Ok((basket, bundle.cost))
-        }
+        Wanted::FirstPlan => offer(state, whose, Plan::free_id(whose.merchant_id), current),
+        Wanted::Bundle(_) | Wanted::AnyBundle => bundle(state, *wanted, current),
     }
+}
+
+fn offer(
+    state: &State,
+    whose: Whose,
+    plan_id: PlanId,
+    current: Option<&Subscription>,
+) -> Result<(Basket, Money), ApiError> {
+    let plan = state.tariffs.plan(plan_id);
+    let plan = plan.filter(|plan| plan.merchant_id == whose.merchant_id && !plan.is_deleted);
+    let offer = plan.ok_or_else(|| ApiError::missing("plan_id", "plan"))?.plan.offer();
+    let moved = PlanMove::of(current, &offer);
+    let has_it = || ApiError::new(ErrorCode::Conflict).say("The customer is on this plan already.");
+    let due = moved.ok_or_else(has_it)?.due(&offer);
+    Ok((Basket::Subscription { offer }, due))
+}
+
+fn bundle(state: &State, wanted: Wanted, current: Option<&Subscription>) -> Result<(Basket, Money), ApiError> {
+    let plan = current.and_then(|current| state.tariffs.plan(current.terms.plan_id));
+    let found = plan.as_ref().and_then(|plan| match wanted {
+        Wanted::Bundle(id) => plan.plan.bundle(id),
+        Wanted::AnyBundle => {
+            let chosen = current.and_then(|current| current.auto_top_up_bundle_id);
+            let chosen = chosen.and_then(|id| plan.plan.bundle(id));
+            chosen.or_else(|| plan.plan.bundles.first())
+        }
+        Wanted::Plan(_) | Wanted::FirstPlan => None,
+    });
+    let (Some(plan), Some(bundle)) = (&plan, found) else {
+        return Err(match wanted {
+            Wanted::AnyBundle => ApiError::new(ErrorCode::Conflict).say("The customer's plan has no credit bundle."),
+            Wanted::Bundle(_) | Wanted::Plan(_) | Wanted::FirstPlan => {
+                let what = "is not a credit bundle of the plan that the customer is on";
+                ApiError::invalid("credit_bundle_id", what)
+            }
+        });
+    };
+    let basket = Basket::CreditBundle {
+        plan_id: plan.plan.id(),
+        credit_bundle_id: bundle.id,
+        name: bundle.name.clone(),
+        cost: bundle.cost,
+        credit_amount: bundle.credit_amount,
+    };
+    Ok((basket, bundle.cost))
 }
 
 fn mint_secret(mode: Mode) -> Result<Secret<String>, ApiError> {

@@ -6,8 +6,9 @@ use actix_web::web::Data;
 use crate::domain::checkout::{Basket, Checkout};
 use crate::domain::ids::PaymentId;
 use crate::domain::payment::{Cents, PaymentStatus, Purpose};
+use crate::domain::plan::Plan;
 use crate::domain::secret::Secret;
-use crate::engine::customer_accounts::Whose;
+use crate::engine::customer_accounts::{ChangeError, Whose};
 use crate::engine::payments::{Approval, Outcome};
 use crate::engine::random;
 use crate::http::error::ApiError;
@@ -27,7 +28,12 @@ pub async fn take_free(state: &State, row: &CheckoutRow) -> Result<(), ApiError>
     to_the_end(async move {
         let purpose = purpose(&row.checkout);
         make_customer(&state, &row, &purpose).await?;
-        give(&state, whose(&row), purpose, None).await?;
+        match give(&state, whose(&row), purpose, None).await {
+            Ok(()) => {}
+            // He is on the plan on which customers begin because he is one now.
+            Err(ChangeError::HasSubscription) if is_first_plan(&row) => {}
+            Err(error) => return Err(error.into()),
+        }
         let (id, now_s) = (row.id, state.now().wall_s());
         let done = state.database.run(move |connection| {
             checkouts::change(connection, id, |_, row| Ok(row.checkout.confirm_free(now_s).is_ok()))
@@ -117,6 +123,13 @@ fn new_payment(row: &CheckoutRow, method: MethodRow, payer: String, (id, now_ms)
         decline: None,
         created_at_ms: now_ms,
         applied_at_ms: None,
+    }
+}
+
+fn is_first_plan(row: &CheckoutRow) -> bool {
+    match &row.checkout.basket {
+        Basket::Subscription { offer } => offer.terms.plan_id == Plan::free_id(row.merchant_id),
+        Basket::CreditBundle { .. } => false,
     }
 }
 

@@ -1,4 +1,6 @@
-//! The body of a new checkout session. Fields that are not known are ignored: none here sets a limit or a price.
+//! The body of a new checkout session. Fields that are not known are ignored: none here sets a limit or a price. Older
+//! clients call a customer a connection and a plan a subscription configuration, and know two modes more: `onboarding`,
+//! which makes a customer and sells him nothing, and `topup`, which sells the bundle that his plan offers first.
 
 use serde_json::{Map, Value};
 use url::Url;
@@ -22,35 +24,75 @@ pub struct WantedSession {
 pub enum Wanted {
     Plan(PlanId),
     Bundle(CreditBundleId),
+    /// To become a customer.
+    FirstPlan,
+    /// The bundle that is set to be bought by itself, or else the plan's first.
+    AnyBundle,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AskedMode {
+    Now(CheckoutMode),
+    Onboarding,
+    TopUp,
+}
+
+impl AskedMode {
+    const WORDS: &'static [&'static str] = &["subscription", "credit_bundle", "onboarding", "topup"];
+
+    fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "onboarding" => Some(Self::Onboarding),
+            "topup" => Some(Self::TopUp),
+            now => CheckoutMode::from_name(now).map(Self::Now),
+        }
+    }
 }
 
 impl WantedSession {
-    /// `{checkout_mode, origin_url, plan_id | credit_bundle_id, customer_id?}`.
+    /// `{checkout_mode, origin_url, plan_id | credit_bundle_id, customer_id?}`, or with the older names.
     pub fn read(body: &Map<String, Value>) -> Result<Self, ApiError> {
         let fields = Fields::of_open_body(body);
-        let mode = fields.word("checkout_mode", CheckoutMode::WORDS, CheckoutMode::from_name)?;
+        let mode = fields.word("checkout_mode", AskedMode::WORDS, AskedMode::from_name)?;
         let mode = fields.required("checkout_mode", mode)?;
         let what = "must be the address of the page that opens the checkout, such as \"https://example.com\"";
         let own = |text: &str| (text.len() <= 2048 && origin_of(text).is_some()).then(|| text.to_owned());
         let origin_url = fields.required("origin_url", fields.parsed("origin_url", what, own)?)?;
-        let customer = fields.text("customer_id", 255)?.value();
+        let customer_name = named(body, ["customer_id", "connection_id"]);
+        let customer = fields.text(customer_name, 255)?;
+        let needs_customer = || fields.required(customer_name, customer.clone()).map(|_| ());
         let wanted = match mode {
-            CheckoutMode::Subscription => {
-                let plan = fields.parsed("plan_id", "must be the id of a plan", |text| text.parse().ok())?;
-                Wanted::Plan(fields.required("plan_id", plan)?)
+            AskedMode::Now(CheckoutMode::Subscription) => {
+                let name = named(body, ["plan_id", "subscription_config_id"]);
+                let plan = fields.parsed(name, "must be the id of a plan", |text| text.parse().ok())?;
+                Wanted::Plan(fields.required(name, plan)?)
             }
-            CheckoutMode::CreditBundle => {
-                fields.required("customer_id", fields.text("customer_id", 255)?)?;
+            AskedMode::Now(CheckoutMode::CreditBundle) => {
+                needs_customer()?;
                 let what = "must be the id of a credit bundle";
                 let bundle = fields.parsed("credit_bundle_id", what, |text| text.parse().ok())?;
                 Wanted::Bundle(fields.required("credit_bundle_id", bundle)?)
+            }
+            AskedMode::Onboarding => Wanted::FirstPlan,
+            AskedMode::TopUp => {
+                needs_customer()?;
+                Wanted::AnyBundle
             }
         };
         Ok(Self {
             wanted,
             origin_url,
-            customer,
+            customer: customer.value(),
         })
+    }
+}
+
+/// Under which of its names a field is there: the older one only where the newer is not.
+fn named(body: &Map<String, Value>, [new, old]: [&'static str; 2]) -> &'static str {
+    if !body.contains_key(new) && body.contains_key(old) {
+        old
+    } else {
+        new
     }
 }
 
@@ -80,7 +122,31 @@ mod tests {
         let (origin, mode) = ("https://example.com", "subscription");
         let table = [
             (json!({}), json!("checkout_mode")),
-            (json!({ "checkout_mode": "topup" }), json!("checkout_mode")),
+            (json!({ "checkout_mode": "top-up" }), json!("checkout_mode")),
+            (
+                json!({ "checkout_mode": "topup", "origin_url": origin }),
+                json!("customer_id"),
+            ),
+            (
+                json!({ "checkout_mode": "topup", "origin_url": origin, "connection_id": "" }),
+                json!("connection_id"),
+            ),
+            (
+                json!({ "checkout_mode": "topup", "origin_url": origin, "connection_id": "u" }),
+                Value::Null,
+            ),
+            (
+                json!({ "checkout_mode": "onboarding", "origin_url": origin }),
+                Value::Null,
+            ),
+            (
+                json!({ "checkout_mode": mode, "origin_url": origin, "subscription_config_id": bundle }),
+                json!("subscription_config_id"),
+            ),
+            (
+                json!({ "checkout_mode": mode, "origin_url": origin, "subscription_config_id": plan }),
+                Value::Null,
+            ),
             (json!({ "checkout_mode": mode }), json!("origin_url")),
             (
                 json!({ "checkout_mode": mode, "origin_url": "example.com" }),
