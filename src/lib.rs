@@ -25,12 +25,18 @@
 //! - how a provider's answers are read: `gateway::dialect`; which providers there are: `config/providers.toml`
 //! - how one dialect becomes another: `gateway::translate`; where calls may go: `gateway::target`, `gateway::egress`
 //! - an error's code or status: `http::error`; an option: `config/default.toml` and `app::config`
+//! - what a customer is charged: `domain::meter`; his credit and subscription: `domain::customer_account`, owned by
+//!   `engine::customer_actor`; how a call is billed to him: `gateway::billing`; a reported request: `http::requests`
+//! - checkout and payments: `domain::checkout`, `http::checkout`, `engine::payments`, `gateway::payments`
+//! - what is told to webhooks: `domain::webhook`, `storage::webhooks`, `engine::outbox`, `gateway::courier`
+//! - what the books must satisfy: `storage::proof`; older names of fields and paths: `http::vocabulary`
 //! - what is stored: `migrations/` and the file of its noun in `storage`
 //!
 //! # Glossary
 //! Hold: money set aside for a call in flight. Settle: end a hold with what the call cost. Record: one journal entry.
 //! Request: one row of usage. Frame: one SSE message. Dialect: a wire format. Spend key: what applications call with.
-//! Secret key: what manages. Lane: one worker's part of the journal. Shard: one worker's part of the keys.
+//! Customer: whom a merchant bills, by meters, out of the credit of his plan and bundles. Turn: one change of a
+//! customer's subscription with all that it does to his credit. Secret key: what manages. Lane: one worker's part of the journal. Shard: one worker's part of the keys.
 
 pub mod app;
 pub mod domain;
