@@ -30,6 +30,8 @@ pub enum EntryKind {
     Bundle,
     /// A bundle that was bought by itself, as credit ran out.
     TopUp,
+    /// What should have been taken of the other bucket.
+    Correction,
 }
 
 /// One movement of one bucket; `amount` is added, negative where it takes.

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::ids::{Mode, PlanId, SubscriptionId};
 use crate::domain::meter::{RateType, Tier, TierType, Tiers};
+use crate::domain::subscription::Purchase;
 use crate::domain::terms::{Interval, Offer, Rollover, Terms};
 
 const NOW_S: i64 = 1_790_000_000;
@@ -120,6 +121,28 @@ fn a_usage_in_more_tiers_than_a_record_holds_is_told_whole() {
     let costs = charge.parts.iter().map(|part| part.cost.nanos()).sum::<i64>();
     assert_eq!(costs, charge.amount.nanos());
     assert_eq!(account.credit.credit.cycle, Money::ZERO.saturating_sub(charge.amount));
+}
+
+#[test]
+fn bundles_pay_a_charge_that_was_booked_in_haste_before_they_lapse() {
+    let mut account = account("0.00");
+    let bought = account.subscription.as_ref().unwrap();
+    let bundle = bought.buy_bundle(Purchase::ByCustomer, dollars("10.00"), account.credit.credit);
+    account.apply(&bundle.unwrap());
+    let meter = meter(&[(0, "1000000.00")]);
+    let charge = account.tally(meter.id, NOW_S).charge(&meter, used(4), Money::ZERO);
+    account.book(Money::ZERO, meter.id, &charge);
+    let before = account.credit.credit;
+    assert_eq!(
+        (before.cycle, before.bundle),
+        (Money::ZERO.saturating_sub(dollars("4.00")), dollars("10.00"))
+    );
+    let subscription = account.subscription.clone().unwrap();
+    let turn = subscription.catch_up(before, subscription.cycle_end_s);
+    assert_eq!(turn.entries.iter().map(|entry| entry.amount.nanos()).sum::<i64>(), 0);
+    account.apply(&turn);
+    let after = account.credit.credit;
+    assert_eq!((after.cycle, after.bundle), (Money::ZERO, dollars("6.00")));
 }
 
 proptest! {

@@ -255,6 +255,7 @@ fn recorded(whose: Whose, entry: Entry) -> TurnEntry {
             EntryKind::Lapse => MovementKind::Lapse,
             EntryKind::Bundle => MovementKind::Bundle,
             EntryKind::TopUp => MovementKind::TopUp,
+            EntryKind::Correction => MovementKind::Correction,
         },
         amount: entry.amount,
     }

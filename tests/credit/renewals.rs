@@ -26,7 +26,7 @@ fn a_cycle_that_ends_under_running_calls_begins_the_next_with_its_own_credit_and
         house: &shop.house,
         key: &token,
         callers: 4,
-        interval: Duration::ZERO,
+        interval: Duration::from_millis(10),
     };
     let renewed = || shop.number("SELECT COUNT(*) FROM movements WHERE kind = 'renewal'") == 1;
     let outcome = thread::scope(|scope| {

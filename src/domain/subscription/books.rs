@@ -26,7 +26,21 @@ impl Books {
         self.push(Bucket::Bundle, kind, granted.bundle);
     }
 
+    /// A charge that was decided in haste is taken from cycle credit alone: bundles pay such a debt before they lapse.
+    fn repay_debt(&mut self) {
+        let debt = Money::ZERO.saturating_sub(self.credit.cycle).or_zero();
+        let repaid = debt.min(self.credit.bundle.or_zero());
+        for (bucket, amount) in [
+            (Bucket::Cycle, repaid),
+            (Bucket::Bundle, Money::ZERO.saturating_sub(repaid)),
+        ] {
+            let entry = self.push(bucket, EntryKind::Correction, amount);
+            self.credit.book(entry);
+        }
+    }
+
     pub fn lapse(&mut self, bucket: Bucket, rollover: Rollover) {
+        self.repay_debt();
         let lapsed = match rollover {
             Rollover::None => Money::ZERO.saturating_sub(self.credit.of(bucket).or_zero()),
             Rollover::Full => Money::ZERO,
