@@ -6,6 +6,7 @@ mod crashes;
 mod departures;
 mod dollar;
 mod renewals;
+mod senders;
 mod twins;
 
 use base64::Engine as _;
