@@ -86,6 +86,22 @@ fn the_checkout_hook_sells_in_a_browser() {
     check_books(house);
 }
 
+#[test]
+fn the_dashboard_works_in_a_browser_and_is_accessible() {
+    let Some(browser) = browser() else {
+        // What CI shows, a developer without a browser may do without.
+        assert!(std::env::var_os("CI").is_none(), "Chromium is not installed");
+        return;
+    };
+    let house = House::new();
+    let pictures = std::env::var("CALDERA_TEST_PICTURES").unwrap_or_default();
+    Script::new("dashboard.mjs", &house)
+        .variable("CHROMIUM", &browser)
+        .variable("PICTURES", &pictures)
+        .run();
+    check_books(house);
+}
+
 /// The path of a Chromium, if there is one.
 fn browser() -> Option<String> {
     let path = std::env::var_os("PATH")?;

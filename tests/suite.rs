@@ -8,6 +8,7 @@ mod checkout;
 mod clients;
 mod credit;
 mod customers;
+mod dashboard;
 mod durability;
 mod egress;
 mod endpoints;

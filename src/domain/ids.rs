@@ -182,6 +182,8 @@ ids! {
     PaymentMethodId = "pm_";
     /// Money that was asked for, whether or not it came.
     PaymentId = "pay_";
+    /// One change in the audit log.
+    AuditEventId = "aud_";
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use futures_util::StreamExt as _;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use super::audit;
 use super::error::{ApiError, ErrorCode};
 use super::state::AppState;
 
@@ -38,7 +39,9 @@ impl FromRequest for JsonBody {
                 return Ok(Self(Map::new()));
             }
             require_json(&request)?;
-            parse(&body).map(Self)
+            let fields = parse(&body)?;
+            audit::note_body(&request, &fields);
+            Ok(Self(fields))
         })
     }
 }

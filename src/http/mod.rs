@@ -3,12 +3,14 @@
 //! read JSON from every answer.
 
 pub mod address;
+pub mod audit;
 pub mod auth;
 pub mod checkout;
 pub mod checkout_sessions;
 mod connections;
 pub mod credit_bundles;
 pub mod customers;
+pub mod dashboard;
 pub mod denial;
 mod doubt;
 pub mod error;
@@ -56,9 +58,11 @@ pub fn configure(config: &mut ServiceConfig) {
     llm::configure(config);
     let callers = web::scope("/v1").configure(routes::configure);
     let callers = callers.default_service(web::to(not_found));
+    let callers = callers.wrap(from_fn(audit::record));
     config.service(callers.wrap(from_fn(idempotency::once)));
     health_routes(config);
     checkout::configure(config);
+    dashboard::configure(config);
     llm::configure_google(config);
     llm::configure_bedrock(config);
     config.default_service(web::to(not_found));

@@ -9,9 +9,9 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{Error, Resource};
 
 use super::{
-    checkout, checkout_sessions, connections, credit_bundles, customers, limits, meters, payment_methods, plain, plans,
-    proof, provider_keys, requests, secret_keys, services, spend_keys, subscriptions, usage, wallet, wallet_keys,
-    webhooks,
+    audit, checkout, checkout_sessions, connections, credit_bundles, customers, limits, meters, payment_methods, plain,
+    plans, proof, provider_keys, requests, secret_keys, services, spend_keys, subscriptions, usage, wallet,
+    wallet_keys, webhooks,
 };
 
 /// All of them, in a scope of `/v1`.
@@ -36,6 +36,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(limited("/wallet").route(web::get().to(wallet::retrieve)))
         .service(limited("/usage").route(web::get().to(usage::retrieve)))
         .service(limited("/proof").route(web::get().to(proof::retrieve)))
+        .service(limited("/audit_events").route(web::get().to(audit::list)))
         .service(plain("/services").route(web::get().to(services::list)))
         .service(plain("/services/providers").route(web::get().to(services::search)));
 }

@@ -25,6 +25,7 @@ use crate::gateway::egress::PrivateHosts;
 use crate::storage::Database;
 
 use super::checkout::CheckoutParts;
+use super::dashboard::Reveals;
 use super::error::{ApiError, ErrorCode};
 use super::idempotency::running::Running;
 use super::limits::{FailureLimit, ManagementLimit};
@@ -123,6 +124,8 @@ pub struct AppState {
     pub(super) failure_limit: FailureLimit,
     pub(super) turns: Turns,
     pub(super) idempotency: Running,
+    /// Secrets on their way to the page that shows them.
+    pub(super) reveals: Reveals,
     /// Made when somebody first asks for it.
     pub(super) directory: ArcSwapOption<Directory>,
     /// Set before the operator's listener opens; until then nobody is the operator.
@@ -136,6 +139,7 @@ impl AppState {
             failure_limit: FailureLimit::new(parts.management.failed_credentials_per_minute),
             turns: Turns::default(),
             idempotency: Running::default(),
+            reveals: Reveals::default(),
             directory: ArcSwapOption::empty(),
             operator_token: OnceLock::new(),
             body_limit_bytes: parts.management.body_limit_bytes,

@@ -3,6 +3,7 @@
 //! closed, with `Unavailable`, when the database is away; the gateway never waits for any of this.
 //! Nothing connects before it is needed, so a process starts and serves without its database.
 
+pub mod audit;
 pub mod checkouts;
 mod column;
 pub mod credit_bundles;
@@ -23,6 +24,7 @@ pub mod provider_keys;
 pub mod replica;
 pub mod requests;
 mod schema;
+pub mod sessions;
 pub mod spend_keys;
 pub mod subscriptions;
 pub mod usage;

@@ -1,6 +1,6 @@
 //! The tables that are read and written through diesel's query builder, as the migrations make them. Requests, the
 //! ledger and movements are not here: the writer fills them from arrays, in SQL of its own. Written by hand; a column
-//! that a migration adds is added here too.
+//! that a migration adds is added here too. Tables that one file alone uses stand there.
 
 use diesel::{allow_tables_to_appear_in_same_query, joinable, table};
 

@@ -14,3 +14,4 @@ pub mod simulator;
 pub mod stream;
 pub mod stripe;
 pub mod stub;
+pub mod visitor;

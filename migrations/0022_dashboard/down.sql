@@ -1,0 +1,3 @@
+DROP TABLE audit_events;
+DROP TABLE dashboard_links;
+DROP TABLE dashboard_sessions;

@@ -1,0 +1,56 @@
+//! Asking the management API from a page: the same handlers, called in this process, and their answers as JSON. What
+//! they refuse, they refuse here too, in the same words.
+
+use actix_web::HttpResponse;
+use actix_web::body::{BoxBody, MessageBody as _};
+use serde_json::{Map, Value};
+
+use crate::http::error::ApiError;
+
+/// The body of a handler's answer.
+pub fn answer(response: Result<HttpResponse<BoxBody>, ApiError>) -> Result<Value, ApiError> {
+    let bytes = response?
+        .into_body()
+        .try_into_bytes()
+        .map_err(|_| ApiError::internal("reading an answer", &"it is a stream"))?;
+    serde_json::from_slice(&bytes).map_err(|error| ApiError::internal("reading an answer", &error))
+}
+
+/// The text of a field; empty where it is null or not there.
+pub fn text(value: &Value, name: &str) -> String {
+    value.get(name).and_then(Value::as_str).unwrap_or("").to_owned()
+}
+
+/// The texts of a field that is a list.
+pub fn texts(value: &Value, name: &str) -> Vec<String> {
+    let items = value
+        .get(name)
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// A count; zero where it is not there.
+pub fn count(value: &Value, name: &str) -> u64 {
+    value.get(name).and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// The items of a list's envelope.
+pub fn items(list: &Value) -> &[Value] {
+    list.get("data")
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default()
+}
+
+/// Where the next page of a list begins.
+pub fn next_cursor(list: &Value) -> Option<String> {
+    list.get("next_cursor").and_then(Value::as_str).map(str::to_owned)
+}
+
+/// A body for a handler, noted for the audit log.
+pub fn body(request: &actix_web::HttpRequest, fields: Map<String, Value>) -> crate::http::json_body::JsonBody {
+    crate::http::audit::note_body(request, &fields);
+    crate::http::json_body::JsonBody(fields)
+}

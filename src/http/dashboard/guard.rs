@@ -1,0 +1,104 @@
+//! The guard of every page but the sign-in. It finds the session, and turns it into the credential that the management
+//! handlers take; of a POST it reads the form, and refuses one without the session's token. A handler cannot forget
+//! any of it, because it is done before there is a handler.
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::ORIGIN;
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage as _, HttpRequest, ResponseError as _, web};
+
+use crate::http::audit::Actor;
+use crate::http::error::{ApiError, ErrorCode};
+use crate::http::json_body::read_bytes;
+use crate::http::state::AppState;
+use crate::storage::audit::ActorKind;
+
+use super::form::Form;
+use super::session::Session;
+use super::shell::see_other;
+use super::sign_in;
+
+/// The middleware.
+pub async fn admit(
+    mut request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let payload = request.take_payload();
+    let (session, form) = match enter(request.request(), payload).await {
+        Ok(Entry::Admitted(session, form)) => (session, form),
+        Ok(Entry::SignIn) => {
+            let answer = see_other(&sign_in::path_back_to(request.request()));
+            return Ok(request.into_response(answer));
+        }
+        Err(refusal) => {
+            // In the response, so that the page of errors finds it.
+            let response = refusal.error_response();
+            let mut answer = request.into_response(response);
+            answer.response_mut().extensions_mut().insert(refusal);
+            return Ok(answer);
+        }
+    };
+    {
+        let mut extensions = request.extensions_mut();
+        extensions.insert(session.credential());
+        extensions.insert(Actor {
+            kind: ActorKind::Dashboard,
+            name: session.name(),
+        });
+        extensions.insert(session);
+        if let Some(form) = form {
+            extensions.insert(form);
+        }
+    }
+    next.call(request).await
+}
+
+enum Entry {
+    Admitted(Session, Option<Form>),
+    SignIn,
+}
+
+async fn enter(request: &HttpRequest, payload: actix_web::dev::Payload) -> Result<Entry, ApiError> {
+    let Some(state) = request.app_data::<web::Data<AppState>>() else {
+        return Err(ApiError::internal("reading the state", &"the route has none"));
+    };
+    state.phase.require_ready()?;
+    let session = Session::find(state, request).await?;
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    let Some(session) = session else {
+        return if is_read {
+            Ok(Entry::SignIn)
+        } else {
+            Err(ApiError::new(ErrorCode::InvalidApiKey)
+                .say("You are not signed in any more. Sign in and try again; nothing was changed."))
+        };
+    };
+    if is_read {
+        return Ok(Entry::Admitted(session, None));
+    }
+    require_own_origin(request)?;
+    let form = Form::read(&read_bytes(request, payload).await?);
+    if !session.has_token(form.text("form_token")) {
+        return Err(ApiError::new(ErrorCode::InvalidRequest)
+            .say("This form did not come from a page of yours, or you have signed in again since. Nothing was changed; go back, reload the page, and try again."));
+    }
+    Ok(Entry::Admitted(session, Some(form)))
+}
+
+/// A browser names the site that a form comes from; another site's is refused whatever it carries.
+pub fn require_own_origin(request: &HttpRequest) -> Result<(), ApiError> {
+    let Some(origin) = request.headers().get(ORIGIN) else {
+        return Ok(());
+    };
+    let origin = origin.to_str().unwrap_or("");
+    let host = request.connection_info().host().to_owned();
+    if origin
+        .split_once("://")
+        .is_some_and(|(_, origin)| origin.eq_ignore_ascii_case(&host))
+    {
+        return Ok(());
+    }
+    Err(ApiError::new(ErrorCode::InvalidRequest).say("This form came from another site. Nothing was changed."))
+}

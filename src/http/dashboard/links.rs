@@ -1,0 +1,122 @@
+//! Links that sign in once: made on the operator's listener for the command line, good for ten minutes. Opening one
+//! shows a button and does nothing, so that a preview of it in a chat does not use it up.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
+
+use crate::domain::ids::MerchantId;
+use crate::domain::secret::Secret;
+use crate::engine::random;
+use crate::http::address::client_address;
+use crate::http::error::ApiError;
+use crate::http::fields::Fields;
+use crate::http::json_body::JsonBody;
+use crate::http::operator::token::OperatorAuth;
+use crate::http::state::AppState;
+use crate::http::time::iso_millis;
+use crate::storage::StorageError;
+use crate::storage::merchants;
+use crate::storage::sessions::{self as rows, LinkLifetime};
+
+use super::assets;
+use super::guard::require_own_origin;
+use super::session::{Entrant, Session};
+use super::shell::{self, see_other};
+
+const LIFETIME_MS: i64 = 600_000;
+
+type State = web::Data<AppState>;
+
+#[derive(Template)]
+#[template(path = "dashboard/link.html")]
+struct LinkPage {
+    style: &'static str,
+    /// `None` where the link is over.
+    path: Option<String>,
+}
+
+/// POST `/operator/dashboard_links` `{merchant_id?}`, on the operator's listener: the path of a new link for this
+/// merchant, or for the oldest one.
+pub async fn create(_: OperatorAuth, state: State, body: JsonBody) -> Result<HttpResponse, ApiError> {
+    let fields = Fields::of_body(&body.0, &["merchant_id"])?;
+    let wanted: Option<MerchantId> = fields
+        .parsed("merchant_id", "is not the id of a merchant", |text| text.parse().ok())?
+        .value();
+    let bytes = random::bytes::<32>().map_err(|error| ApiError::internal("making a link", &error))?;
+    let token = Secret::new(URL_SAFE_NO_PAD.encode(bytes));
+    let hash = state.keyring.hash(token.expose());
+    let now_ms = state.now().wall_ms;
+    let lifetime = LinkLifetime {
+        now_ms,
+        expires_at_ms: now_ms.saturating_add(LIFETIME_MS),
+    };
+    let made = state.database.run(move |connection| {
+        let rows = merchants::list(connection)?;
+        let found = rows
+            .into_iter()
+            .find(|row| wanted.is_none_or(|wanted| wanted == row.id));
+        let merchant = found.ok_or(StorageError::NotFound)?;
+        rows::create_link(connection, &hash, merchant.id, lifetime)?;
+        Ok(merchant)
+    });
+    let merchant = made.await.map_err(|error| match error {
+        StorageError::NotFound => ApiError::missing("merchant_id", "merchant"),
+        other => other.into(),
+    })?;
+    Ok(HttpResponse::Created().json(json!({
+        "path": format!("/dashboard/link/{}", token.expose()),
+        "merchant_id": merchant.id,
+        "merchant_name": merchant.name,
+        "expires_at": iso_millis(lifetime.expires_at_ms),
+    })))
+}
+
+/// GET: the button.
+pub async fn show(request: HttpRequest, state: State) -> Result<HttpResponse, ApiError> {
+    state.phase.require_ready()?;
+    let page = LinkPage {
+        style: assets::style_path(),
+        path: Some(request.path().to_owned()),
+    };
+    shell::page(StatusCode::OK, &page)
+}
+
+/// POST: takes the link and opens a session.
+pub async fn enter(request: HttpRequest, state: State) -> Result<HttpResponse, ApiError> {
+    state.phase.require_ready()?;
+    require_own_origin(&request)?;
+    let hash = state.keyring.hash(request.match_info().get("link").unwrap_or(""));
+    let now_ms = state.now().wall_ms;
+    let taken = state
+        .database
+        .run(move |connection| rows::take_link(connection, &hash, now_ms))
+        .await;
+    let merchant_id = match taken {
+        Ok(merchant_id) => merchant_id,
+        Err(StorageError::NotFound) => {
+            state
+                .failure_limit
+                .count(client_address(&request, &state.trusted_proxies))?;
+            let page = LinkPage {
+                style: assets::style_path(),
+                path: None,
+            };
+            return shell::page(StatusCode::GONE, &page);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let entrant = Entrant {
+        merchant_id,
+        secret_key_id: None,
+    };
+    let cookie = Session::open(&state, &request, entrant).await?;
+    let mut answer = see_other("/dashboard");
+    answer
+        .add_cookie(&cookie)
+        .map_err(|error| ApiError::internal("setting a cookie", &error))?;
+    Ok(answer)
+}

@@ -1,0 +1,70 @@
+//! The dashboard at `/dashboard`: pages rendered here, one question a page, with nothing loaded from elsewhere. It is a
+//! client of the management API inside this process: a session becomes the credential that the same handlers take
+//! (`guard`), so a page can do nothing that a key could not. It fails closed: without a session there is only the
+//! sign-in, and without its token no form is taken.
+//!
+//! A page is a file here and a template in `templates/dashboard`; its route stands in [`configure`], its place in the
+//! navigation in `shell`.
+
+mod ask;
+mod assets;
+mod error_page;
+mod form;
+mod guard;
+mod links;
+mod reveal;
+mod session;
+mod shell;
+mod shown;
+mod sign_in;
+mod spend_keys;
+
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::audit;
+use super::error::ApiError;
+use super::plain;
+
+pub use self::links::create as create_link;
+pub use self::reveal::Reveals;
+pub use self::session::Session;
+
+/// Everything under `/dashboard`.
+pub fn configure(config: &mut ServiceConfig) {
+    config.service(plain("/dashboard/assets/{file}").route(web::get().to(assets::serve)));
+    let open = web::scope("/dashboard")
+        .service(
+            plain("/sign_in")
+                .route(web::get().to(sign_in::show))
+                .route(web::post().to(sign_in::enter)),
+        )
+        .service(
+            plain("/link/{link}")
+                .route(web::get().to(links::show))
+                .route(web::post().to(links::enter)),
+        );
+    let pages = web::scope("").configure(pages);
+    let pages = pages
+        .default_service(web::to(nothing))
+        .wrap(from_fn(audit::record))
+        .wrap(from_fn(guard::admit));
+    config.service(open.service(pages).wrap(from_fn(error_page::in_words)));
+}
+
+fn pages(config: &mut ServiceConfig) {
+    config
+        .service(web::resource("").route(web::get().to(home)))
+        .service(plain("/sign_out").route(web::post().to(sign_in::leave)));
+    spend_keys::configure(config);
+}
+
+/// The first page answers the first question: am I within my limits?
+async fn home() -> HttpResponse {
+    shell::see_other("/dashboard/spend_keys")
+}
+
+async fn nothing(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    super::not_found(request).await
+}

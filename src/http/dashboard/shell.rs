@@ -1,0 +1,141 @@
+//! What stands around every page: the navigation, the merchant, what was just done, and the headers that keep a page to
+//! itself (its policy lets nothing run or load that this server does not serve).
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, LOCATION, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+
+use crate::http::error::ApiError;
+use crate::http::query::Query;
+
+use super::assets;
+use super::session::Session;
+
+/// Nothing from elsewhere, no inline script or style, in nobody's frame.
+pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
+    connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The pages of the navigation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    AiSpend,
+}
+
+/// One entry of the navigation.
+pub struct Entry {
+    place: Place,
+    pub label: &'static str,
+    pub path: &'static str,
+}
+
+/// Entries under one heading.
+pub struct Group {
+    /// Empty for the first.
+    pub label: &'static str,
+    pub entries: &'static [Entry],
+}
+
+const NAVIGATION: &[Group] = &[Group {
+    label: "",
+    entries: &[Entry {
+        place: Place::AiSpend,
+        label: "AI Spend",
+        path: "/dashboard/spend_keys",
+    }],
+}];
+
+/// What was just done, by the word that a form's answer leads back with: `?done=paused`.
+const DONE: &[(&str, &str)] = &[
+    ("created", "Created."),
+    ("saved", "Saved."),
+    (
+        "paused",
+        "Paused. New calls are refused until you resume it; calls that run go on to their end.",
+    ),
+    ("resumed", "Resumed. Calls go through again."),
+    ("rotated", "Rotated. The old secret is refused from now on."),
+    (
+        "revoked",
+        "Revoked. The key is refused for ever, and its running streams were cut.",
+    ),
+    ("deleted", "Deleted."),
+];
+
+/// See the module.
+pub struct Shell {
+    place: Place,
+    pub merchant_name: String,
+    pub is_test: bool,
+    pub form_token: Arc<str>,
+    pub notice: Option<&'static str>,
+}
+
+impl Shell {
+    pub fn new(session: &Session, request: &HttpRequest, place: Place) -> Self {
+        let query = Query::parse(request.query_string());
+        let done = query.text("done").ok().flatten().unwrap_or("");
+        Self {
+            place,
+            merchant_name: session.row.merchant_name.clone(),
+            is_test: session.is_test(),
+            form_token: session.form_token.clone(),
+            notice: DONE.iter().find(|(word, _)| *word == done).map(|(_, text)| *text),
+        }
+    }
+
+    pub fn groups(&self) -> &'static [Group] {
+        NAVIGATION
+    }
+
+    pub fn is_at(&self, entry: &Entry) -> bool {
+        entry.place == self.place
+    }
+
+    pub fn style(&self) -> &'static str {
+        assets::style_path()
+    }
+
+    pub fn script(&self) -> &'static str {
+        assets::script_path()
+    }
+}
+
+/// A whole page.
+pub fn page(status: StatusCode, template: &impl Template) -> Result<HttpResponse, ApiError> {
+    let body = template
+        .render()
+        .map_err(|error| ApiError::internal("rendering a page", &error))?;
+    Ok(html(status).body(body))
+}
+
+/// An answer of HTML with all its headers, without its body.
+pub fn html(status: StatusCode) -> actix_web::HttpResponseBuilder {
+    let mut response = HttpResponse::build(status);
+    response
+        .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
+        // Coming back to a page asks for it again, so that nobody reads what is no longer so.
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((REFERRER_POLICY, "same-origin"))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((X_FRAME_OPTIONS, "DENY"))
+        .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((
+            HeaderName::from_static("permissions-policy"),
+            "camera=(), microphone=(), geolocation=()",
+        ));
+    response
+}
+
+/// Leads on by a GET; the path is of this server.
+pub fn see_other(path: &str) -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header((LOCATION, path))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .finish()
+}

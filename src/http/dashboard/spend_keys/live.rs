@@ -1,0 +1,72 @@
+//! What of the cards moves: asked for by an open page every two seconds, and by nobody else.
+
+use actix_web::web;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::{Value, json};
+
+use crate::domain::ids::SpendKeyId;
+use crate::http::auth::KeyManagerAuth;
+use crate::http::dashboard::ask;
+use crate::http::error::ApiError;
+use crate::http::query::Query;
+use crate::http::spend_keys::{live, view};
+use crate::http::state::AppState;
+use crate::storage::StorageError;
+use crate::storage::spend_keys as rows;
+
+use super::CARDS;
+use super::card::Card;
+
+/// GET `?ids=spk_...,spk_...`: for each that is still there its figures, under its id.
+pub async fn show(
+    request: HttpRequest,
+    auth: KeyManagerAuth,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let query = Query::parse(request.query_string());
+    let ids: Vec<SpendKeyId> = query
+        .text("ids")?
+        .unwrap_or("")
+        .split(',')
+        .filter_map(|id| id.parse().ok())
+        .take(usize::try_from(CARDS).unwrap_or(usize::MAX))
+        .collect();
+    let owner = auth.owner();
+    let found = state.database.run(move |connection| {
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            match rows::find(connection, owner, id) {
+                Ok(row) => found.push(row),
+                Err(StorageError::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    });
+    let found = found.await?;
+    let states = live::states_of(&state, &found).await?;
+    let now_ms = state.now().wall_ms;
+    let shown = |(row, state)| {
+        let key = Value::Object(view::show(row, state));
+        (ask::text(&key, "spend_key_id"), figures(&Card::read(&key, now_ms)))
+    };
+    let figures: serde_json::Map<String, Value> = found.iter().zip(&states).map(shown).collect();
+    Ok(HttpResponse::Ok()
+        .insert_header(("cache-control", "no-store"))
+        .json(figures))
+}
+
+fn figures(card: &Card) -> Value {
+    let limit = card.limit.as_ref();
+    json!({
+        "state": card.state.word(),
+        "class": card.state.class(),
+        "spent": [card.spent.whole, card.spent.fraction],
+        "held": [card.held.whole, card.held.fraction],
+        "left": limit.map(|limit| [&limit.left.whole, &limit.left.fraction]),
+        "spent_width": limit.map(|limit| limit.spent_width),
+        "held_width": limit.map(|limit| limit.held_width),
+        "requests": card.requests,
+        "last_used": card.last_used.as_ref().map_or("never", |moment| &moment.relative),
+    })
+}

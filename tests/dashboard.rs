@@ -1,0 +1,5 @@
+//! The dashboard, as a browser without scripts sees it: signing in, what is refused, and what is told afterwards. What
+//! needs a real browser is in `clients/dashboard.mjs`.
+
+mod keys;
+mod sessions;

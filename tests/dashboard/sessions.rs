@@ -1,0 +1,214 @@
+//! Who gets in, for how long, and what without.
+
+use serde_json::{Value, json};
+
+use crate::support::house::House;
+use crate::support::http::Client;
+use crate::support::server::secret_key;
+use crate::support::visitor::{Visitor, form_token};
+
+const HOME: &str = "/dashboard/spend_keys";
+
+#[test]
+fn without_a_session_every_page_leads_to_the_sign_in_and_back() {
+    let house = House::new();
+    let visitor = Visitor::new(&house.server);
+    let answer = visitor.get("/dashboard/spend_keys?search=a%20b").expect_status(303);
+    let sign_in = answer.header("location").unwrap().to_owned();
+    assert_eq!(
+        sign_in,
+        "/dashboard/sign_in?next=%2Fdashboard%2Fspend_keys%3Fsearch%3Da%2520b"
+    );
+    let page = visitor.page(&sign_in);
+    assert!(page.contains("value=\"/dashboard/spend_keys?search=a%20b\""), "{page}");
+    let mut visitor = Visitor::new(&house.server);
+    let answer = visitor.send(HOME, &[("name", "forged")]);
+    assert_eq!(answer.status, 401);
+    assert!(answer.text().contains("not signed in any more"));
+}
+
+#[test]
+fn a_secret_key_signs_in_and_other_keys_are_told_why_not() {
+    let house = House::new();
+    let (_, spend_key) = house.mint(json!({ "name": "calls" }));
+    let mut visitor = Visitor::new(&house.server);
+    let table = [
+        (spend_key.as_str(), "another kind"),
+        ("aks_live_nonsense", "is not a secret key"),
+        ("", "is not a secret key"),
+        ("<script>alert(1)</script>", "is not a secret key"),
+    ];
+    for (key, why) in table {
+        let answer = visitor.send("/dashboard/sign_in", &[("secret_key", key)]);
+        assert_eq!(answer.status, 401, "{key}");
+        let page = answer.text();
+        assert!(page.contains(why), "{page}");
+        assert!(key.is_empty() || !page.contains(key), "a page says a key: {page}");
+        assert!(visitor.cookie.is_none());
+    }
+    let visitor = Visitor::signed_in(&house.server, secret_key());
+    let answer = visitor.get(HOME).expect_status(200);
+    let policy = answer.header("content-security-policy").unwrap();
+    assert!(
+        policy.contains("default-src 'none'") && !policy.contains("unsafe"),
+        "{policy}"
+    );
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert!(
+        !answer.text().contains("style=\""),
+        "an inline style would not be shown"
+    );
+}
+
+#[test]
+fn after_signing_in_nobody_is_led_away() {
+    let house = House::new();
+    let key = secret_key();
+    for next in [
+        "https://evil.example/",
+        "//evil.example",
+        "/\\evil.example",
+        "/v1/spend_keys",
+    ] {
+        let mut visitor = Visitor::new(&house.server);
+        let answer = visitor.send("/dashboard/sign_in", &[("secret_key", key), ("next", next)]);
+        assert_eq!(
+            answer.expect_status(303).header("location"),
+            Some("/dashboard"),
+            "{next}"
+        );
+    }
+}
+
+#[test]
+fn guessing_keys_is_slowed_down_by_address() {
+    let house = House::with(|settings| settings.variable("CALDERA__MANAGEMENT__FAILED_CREDENTIALS_PER_MINUTE", 3));
+    let mut visitor = Visitor::new(&house.server);
+    let statuses: Vec<u16> = (0..5)
+        .map(|_| {
+            visitor
+                .send("/dashboard/sign_in", &[("secret_key", "aks_live_x")])
+                .status
+        })
+        .collect();
+    assert_eq!(statuses, [401, 401, 401, 429, 429]);
+}
+
+#[test]
+fn a_form_without_its_token_or_from_another_site_changes_nothing() {
+    let house = House::new();
+    let key = secret_key();
+    let mut visitor = Visitor::signed_in(&house.server, key);
+    let other = Visitor::signed_in(&house.server, key);
+    let others_token = form_token(&other.page(HOME));
+    for fields in [
+        vec![("name", "n")],
+        vec![("name", "n"), ("form_token", "")],
+        vec![("name", "n"), ("form_token", "nonsense")],
+        vec![("name", "n"), ("form_token", &others_token)],
+    ] {
+        let answer = visitor.send(HOME, &fields);
+        assert_eq!(answer.status, 400, "{fields:?}");
+        assert!(answer.text().contains("Nothing was changed"));
+    }
+    let own_token = form_token(&visitor.page(HOME));
+    let cookie = visitor.cookie.clone().unwrap();
+    let foreign = Client::new(&house.server.url()).with_header("cookie", &cookie);
+    let foreign = foreign
+        .with_header("origin", "https://evil.example")
+        .with_header("content-type", "application/x-www-form-urlencoded");
+    let answer = foreign.send(
+        "POST",
+        HOME,
+        Some(format!("name=n&form_token={own_token}").into_bytes()),
+    );
+    assert_eq!(answer.status, 400);
+    assert_eq!(house.server.client().get("/v1/spend_keys").json()["data"], json!([]));
+}
+
+#[test]
+fn a_session_ends_with_its_key_its_time_its_use_and_by_signing_out() {
+    let house = House::new();
+    let client = house.server.client();
+    let made = client
+        .post("/v1/secret_keys", &json!({ "name": "hers" }))
+        .expect_status(201)
+        .json();
+    let hers = Visitor::signed_in(&house.server, made["secret_key"].as_str().unwrap());
+    hers.page(HOME);
+    let id = made["secret_key_id"].as_str().unwrap();
+    client.delete(&format!("/v1/secret_keys/{id}")).expect_status(200);
+    assert_eq!(hers.get(HOME).status, 303, "its key is revoked");
+
+    for change in [
+        "expires_at = created_at + interval '1 ms'",
+        "last_seen_at = now() - interval '13 hours'",
+    ] {
+        let visitor = Visitor::signed_in(&house.server, secret_key());
+        visitor.page(HOME);
+        house
+            .database
+            .execute(&format!("UPDATE dashboard_sessions SET {change}"));
+        assert_eq!(visitor.get(HOME).status, 303, "{change}");
+    }
+
+    let mut visitor = Visitor::signed_in(&house.server, secret_key());
+    let cookie = visitor.cookie.clone();
+    let answer = visitor.submit(HOME, "/dashboard/sign_out", &[]);
+    assert_eq!(answer.expect_status(303).header("location"), Some("/dashboard/sign_in"));
+    visitor.cookie = cookie;
+    assert_eq!(visitor.get(HOME).status, 303, "the cookie alone opens nothing any more");
+}
+
+#[test]
+fn a_forged_cookie_opens_nothing() {
+    let house = House::new();
+    let mut visitor = Visitor::signed_in(&house.server, secret_key());
+    let cookie = visitor.cookie.clone().unwrap();
+    let mut changed = cookie.clone().into_bytes();
+    let last = changed.len() - 5;
+    changed[last] = if changed[last] == b'A' { b'B' } else { b'A' };
+    let forged = [
+        String::from_utf8(changed).unwrap(),
+        "caldera_session=".to_owned(),
+        format!("{cookie}x"),
+        format!("caldera_session={}", "A".repeat(43)),
+        format!("caldera_session={}", "A".repeat(5000)),
+    ];
+    for cookie in forged {
+        visitor.cookie = Some(cookie.clone());
+        assert_eq!(visitor.get(HOME).status, 303, "{cookie}");
+    }
+}
+
+#[test]
+fn a_link_from_the_command_line_signs_in_once() {
+    let house = House::new();
+    let operator = operator(&house);
+    let made: Value = operator
+        .post("/operator/dashboard_links", &json!({}))
+        .expect_status(201)
+        .json();
+    let path = made["path"].as_str().unwrap();
+    let mut visitor = Visitor::new(&house.server);
+    assert!(
+        visitor.page(path).contains("Open the dashboard"),
+        "looking at it uses nothing up"
+    );
+    assert_eq!(
+        visitor.send(path, &[]).expect_status(303).header("location"),
+        Some("/dashboard")
+    );
+    visitor.page(HOME);
+    let mut second = Visitor::new(&house.server);
+    let answer = second.send(path, &[]);
+    assert_eq!(answer.status, 410);
+    assert!(answer.text().contains("This link is over") && second.cookie.is_none());
+    let plain = house.server.client().post("/operator/dashboard_links", &json!({}));
+    assert_eq!(plain.status, 404, "callers make no links");
+}
+
+fn operator(house: &House) -> Client {
+    let token = std::fs::read_to_string(house.server.data_dir().join("operator-token")).unwrap();
+    Client::new(&house.server.operator_url()).with_key(token.trim())
+}
