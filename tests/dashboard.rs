@@ -1,5 +1,6 @@
 //! The dashboard, as a browser without scripts sees it: signing in, what is refused, and what is told afterwards. What
 //! needs a real browser is in `clients/dashboard.mjs`.
 
+mod account;
 mod keys;
 mod sessions;

@@ -171,10 +171,21 @@ fn begin(request: &ServiceRequest) -> Result<Option<(State, NewAuditEvent)>, Api
         actor_kind: actor.kind,
         actor: actor.name,
         action,
-        target: request.match_info().get("id").map(str::to_owned),
+        target: named(&pattern, request.path()),
         address: client_address(request.request(), &state.trusted_proxies).map(|address| address.to_string()),
     };
     Ok(Some((state.clone(), event)))
+}
+
+/// What the path names, where its pattern has an id. A middleware stands before the route that would know.
+fn named(pattern: &str, path: &str) -> Option<String> {
+    let place = pattern.split('/').position(|segment| segment == "{id}")?;
+    let text = path.split('/').nth(place)?;
+    Some(
+        percent_encoding::percent_decode_str(text)
+            .decode_utf8_lossy()
+            .into_owned(),
+    )
 }
 
 /// Whose change it is; `None` where the route will refuse the caller.
@@ -223,13 +234,11 @@ fn action_of(method: &Method, pattern: &str) -> String {
 
 /// The id of what was made, where the path names none.
 fn read_target(response: ServiceResponse<BoxBody>) -> (ServiceResponse<BoxBody>, Option<String>) {
-    if !response.status().is_success() || response.request().match_info().get("id").is_some() {
+    let pattern = response.request().match_pattern().unwrap_or_default();
+    if !response.status().is_success() || pattern.contains("{id}") {
         return (response, None);
     }
-    let noun = action_of(
-        response.request().method(),
-        &response.request().match_pattern().unwrap_or_default(),
-    );
+    let noun = action_of(response.request().method(), &pattern);
     let noun = noun.split('.').next().unwrap_or("").to_owned();
     let mut target = None;
     let response = response.map_body(|_, body| match body.try_into_bytes() {
@@ -309,6 +318,22 @@ mod tests {
         for (method, pattern, action) in table {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             assert_eq!(action_of(&method, pattern), action, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_is_changed_is_read_from_the_path() {
+        let table = [
+            (
+                "/v1/spend_keys/{id}/rotate",
+                "/v1/spend_keys/spk_1/rotate",
+                Some("spk_1"),
+            ),
+            ("/v1/customers/{id}", "/v1/customers/jane%40x", Some("jane@x")),
+            ("/v1/spend_keys", "/v1/spend_keys", None),
+        ];
+        for (pattern, path, target) in table {
+            assert_eq!(named(pattern, path).as_deref(), target, "{path}");
         }
     }
 

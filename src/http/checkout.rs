@@ -38,6 +38,8 @@ use super::options::CheckoutOptions;
 use super::plain;
 use super::state::AppState;
 use form::Form;
+
+pub use form::read_expiry;
 use steps::Event;
 
 type State = Data<AppState>;

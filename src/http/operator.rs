@@ -4,7 +4,7 @@
 //! `/v1` cannot reach any of it.
 
 mod prices;
-mod providers;
+pub mod providers;
 pub mod token;
 
 use std::sync::Arc;

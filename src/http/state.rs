@@ -25,7 +25,7 @@ use crate::gateway::egress::PrivateHosts;
 use crate::storage::Database;
 
 use super::checkout::CheckoutParts;
-use super::dashboard::Reveals;
+use super::dashboard::{Proofs, Reveals};
 use super::error::{ApiError, ErrorCode};
 use super::idempotency::running::Running;
 use super::limits::{FailureLimit, ManagementLimit};
@@ -126,6 +126,8 @@ pub struct AppState {
     pub(super) idempotency: Running,
     /// Secrets on their way to the page that shows them.
     pub(super) reveals: Reveals,
+    /// What the books said when somebody last asked on the dashboard.
+    pub(super) proofs: Proofs,
     /// Made when somebody first asks for it.
     pub(super) directory: ArcSwapOption<Directory>,
     /// Set before the operator's listener opens; until then nobody is the operator.
@@ -140,6 +142,7 @@ impl AppState {
             turns: Turns::default(),
             idempotency: Running::default(),
             reveals: Reveals::default(),
+            proofs: Proofs::default(),
             directory: ArcSwapOption::empty(),
             operator_token: OnceLock::new(),
             body_limit_bytes: parts.management.body_limit_bytes,

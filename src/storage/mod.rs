@@ -16,6 +16,7 @@ pub mod lease;
 pub mod merchants;
 pub mod meters;
 pub mod migrations;
+pub mod movements;
 pub mod page;
 pub mod payments;
 pub mod plans;

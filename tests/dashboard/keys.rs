@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::house::House;
+use crate::support::house::{House, chat};
 use crate::support::server::secret_key;
 use crate::support::visitor::Visitor;
 
@@ -18,6 +18,14 @@ fn house_and_visitor() -> (House, Visitor) {
 fn keys(house: &House) -> Vec<Value> {
     let list = house.server.client().get("/v1/spend_keys").expect_status(200).json();
     list["data"].as_array().unwrap().clone()
+}
+
+/// The status of a call with this key.
+fn calling(house: &House, key: &str) -> u16 {
+    house
+        .caller(key)
+        .post("/v1/chat/completions", &chat("output_tokens=1"))
+        .status
 }
 
 /// The secret on the page that a minting or a rotation leads to.
@@ -43,8 +51,7 @@ fn a_key_is_minted_shown_once_and_works() {
     let secret = secret_at(&visitor, &path).expect("it is shown");
     assert!(secret.starts_with("lava_sk_"));
     assert_eq!(secret_at(&visitor, &path), None, "reloading shows it no more");
-    let models = house.caller(&secret).get("/v1/models");
-    assert_eq!(models.status, 200);
+    assert_eq!(calling(&house, &secret), 200);
     let key = &keys(&house)[0];
     assert_eq!(key["spend_limit"], json!({"amount": "5.00", "cycle": "daily"}));
     assert_eq!(key["rate_limit"], json!({"rpm": 60, "burst": null}));
@@ -65,9 +72,9 @@ fn a_key_is_paused_resumed_edited_rotated_and_revoked() {
     };
     let to = does(&mut visitor, "pause", &[]);
     assert!(visitor.page(&to).contains("New calls are refused"));
-    assert_eq!(house.caller(&secret).get("/v1/models").status, 401);
+    assert_eq!(calling(&house, &secret), 401);
     does(&mut visitor, "resume", &[]);
-    assert_eq!(house.caller(&secret).get("/v1/models").status, 200);
+    assert_eq!(calling(&house, &secret), 200);
 
     let edit = format!("{path}/edit");
     assert!(visitor.page(&edit).contains("value=\"team-a\""));
@@ -85,17 +92,13 @@ fn a_key_is_paused_resumed_edited_rotated_and_revoked() {
 
     let to = does(&mut visitor, "rotate", &[("grace_seconds", "0")]);
     let rotated = secret_at(&visitor, &to).expect("the new secret is shown");
-    assert_eq!(house.caller(&secret).get("/v1/models").status, 401);
-    assert_eq!(house.caller(&rotated).get("/v1/models").status, 200);
+    assert_eq!(calling(&house, &secret), 401);
+    assert_eq!(calling(&house, &rotated), 200);
     assert_eq!(secret_at(&visitor, &to), None, "the back button shows it no more");
-    assert_eq!(
-        house.caller(&rotated).get("/v1/models").status,
-        200,
-        "and rotates nothing"
-    );
+    assert_eq!(calling(&house, &rotated), 200, "and rotates nothing");
 
     does(&mut visitor, "revoke", &[]);
-    assert_eq!(house.caller(&rotated).get("/v1/models").status, 401);
+    assert_eq!(calling(&house, &rotated), 401);
     let gone = visitor.get(&path);
     assert_eq!(gone.status, 404);
     assert!(gone.text().contains("There is no such spend key"), "{}", gone.text());

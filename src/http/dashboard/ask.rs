@@ -49,6 +49,13 @@ pub fn next_cursor(list: &Value) -> Option<String> {
     list.get("next_cursor").and_then(Value::as_str).map(str::to_owned)
 }
 
+/// The cursor that a page was asked for with; empty for the first. What is no cursor is refused by the list itself.
+pub fn cursor(request: &actix_web::HttpRequest) -> Result<String, ApiError> {
+    let query = crate::http::query::Query::parse(request.query_string());
+    let cursor = query.text("cursor")?.unwrap_or("");
+    Ok(url::form_urlencoded::byte_serialize(cursor.as_bytes()).collect())
+}
+
 /// A body for a handler, noted for the audit log.
 pub fn body(request: &actix_web::HttpRequest, fields: Map<String, Value>) -> crate::http::json_body::JsonBody {
     crate::http::audit::note_body(request, &fields);

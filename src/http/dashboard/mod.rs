@@ -8,16 +8,21 @@
 
 mod ask;
 mod assets;
+mod audit_events;
 mod error_page;
 mod form;
 mod guard;
 mod links;
+mod proof;
+mod providers;
 mod reveal;
+mod secret_keys;
 mod session;
 mod shell;
 mod shown;
 mod sign_in;
 mod spend_keys;
+mod wallet;
 
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
@@ -28,6 +33,7 @@ use super::error::ApiError;
 use super::plain;
 
 pub use self::links::create as create_link;
+pub use self::proof::Proofs;
 pub use self::reveal::Reveals;
 pub use self::session::Session;
 
@@ -58,6 +64,11 @@ fn pages(config: &mut ServiceConfig) {
         .service(web::resource("").route(web::get().to(home)))
         .service(plain("/sign_out").route(web::post().to(sign_in::leave)));
     spend_keys::configure(config);
+    wallet::configure(config);
+    secret_keys::configure(config);
+    providers::configure(config);
+    proof::configure(config);
+    audit_events::configure(config);
 }
 
 /// The first page answers the first question: am I within my limits?

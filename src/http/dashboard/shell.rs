@@ -25,6 +25,11 @@ pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     AiSpend,
+    Wallet,
+    Secrets,
+    Providers,
+    Proof,
+    Audit,
 }
 
 /// One entry of the navigation.
@@ -41,14 +46,26 @@ pub struct Group {
     pub entries: &'static [Entry],
 }
 
-const NAVIGATION: &[Group] = &[Group {
-    label: "",
-    entries: &[Entry {
-        place: Place::AiSpend,
-        label: "AI Spend",
-        path: "/dashboard/spend_keys",
-    }],
-}];
+const NAVIGATION: &[Group] = &[
+    Group {
+        label: "",
+        entries: &[entry(Place::AiSpend, "AI Spend", "/dashboard/spend_keys")],
+    },
+    Group {
+        label: "Account",
+        entries: &[
+            entry(Place::Wallet, "Wallet", "/dashboard/wallet"),
+            entry(Place::Secrets, "Secrets", "/dashboard/secret_keys"),
+            entry(Place::Providers, "Providers", "/dashboard/providers"),
+            entry(Place::Proof, "Proof", "/dashboard/proof"),
+            entry(Place::Audit, "Audit", "/dashboard/audit_events"),
+        ],
+    },
+];
+
+const fn entry(place: Place, label: &'static str, path: &'static str) -> Entry {
+    Entry { place, label, path }
+}
 
 /// What was just done, by the word that a form's answer leads back with: `?done=paused`.
 const DONE: &[(&str, &str)] = &[
@@ -65,6 +82,11 @@ const DONE: &[(&str, &str)] = &[
         "Revoked. The key is refused for ever, and its running streams were cut.",
     ),
     ("deleted", "Deleted."),
+    ("funded", "Paid. The money is in the wallet."),
+    (
+        "funding",
+        "The payment is under way. The money is in the wallet when it has come.",
+    ),
 ];
 
 /// See the module.

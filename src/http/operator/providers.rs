@@ -13,13 +13,17 @@ use crate::http::time::iso_millis;
 
 /// All providers in their configured order.
 pub async fn list(state: State, gateway: web::Data<Gateway>) -> HttpResponse {
-    let now = state.now();
+    let data = health(&gateway, state.now());
+    HttpResponse::Ok().json(json!({ "data": data, "has_more": false, "next_cursor": null }))
+}
+
+/// How each provider fares, in their configured order.
+pub fn health(gateway: &Gateway, now: Now) -> Vec<Value> {
     let shown = |provider: &std::sync::Arc<Provider>| {
         let view = gateway.breakers().find(provider).map(|circuit| circuit.view());
         show(provider, view, now)
     };
-    let data: Vec<Value> = gateway.providers().iter().map(shown).collect();
-    HttpResponse::Ok().json(json!({ "data": data, "has_more": false, "next_cursor": null }))
+    gateway.providers().iter().map(shown).collect()
 }
 
 fn show(provider: &Provider, view: Option<CircuitView>, now: Now) -> Value {

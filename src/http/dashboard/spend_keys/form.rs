@@ -108,9 +108,7 @@ impl KeyForm {
     /// What is wrong with this field, by its name in the API; empty where nothing is.
     pub fn wrong(&self, param: &str) -> &str {
         match &self.refusal {
-            Some(refusal) if refusal.param == param || refusal.param.starts_with(&format!("{param}.")) => {
-                &refusal.message
-            }
+            Some(refusal) if refusal.param.split(['.', '[']).next() == Some(param) => &refusal.message,
             Some(_) | None => "",
         }
     }

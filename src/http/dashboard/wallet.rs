@@ -1,0 +1,203 @@
+//! The wallet: what there is to pay providers with, what calls in flight hold of it, the cards that fund it, and what
+//! moved it.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use serde_json::{Map, Value, json};
+
+use crate::domain::money::Money;
+use crate::http::auth::SecretKeyAuth;
+use crate::http::checkout::read_expiry;
+use crate::http::error::ApiError;
+use crate::http::payment_methods as methods;
+use crate::http::state::AppState;
+use crate::http::time::iso_millis;
+use crate::http::{plain, wallet as api};
+use crate::storage::movements;
+use crate::storage::page::PageRequest;
+
+use super::ask;
+use super::form::{Form, object};
+use super::session::Session;
+use super::shell::{self, Place, Shell, see_other};
+use super::shown::{Amount, Moment};
+
+type State = web::Data<AppState>;
+
+const PATH: &str = "/dashboard/wallet";
+const MOVEMENTS: u32 = 25;
+
+pub fn configure(config: &mut ServiceConfig) {
+    config
+        .service(plain("/wallet").route(web::get().to(show)))
+        .service(plain("/wallet/fund").route(web::post().to(fund)))
+        .service(plain("/payment_methods").route(web::post().to(add_card)))
+        .service(plain("/payment_methods/{id}/delete").route(web::post().to(delete_card)));
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/wallet.html")]
+struct WalletPage {
+    shell: Shell,
+    balance: Amount,
+    held: Amount,
+    left: Amount,
+    is_prepaid: bool,
+    is_empty: bool,
+    cards: Vec<Card>,
+    movements: Vec<Movement>,
+    refusal: Option<String>,
+    /// What was typed as the amount.
+    amount: String,
+}
+
+struct Card {
+    id: String,
+    label: String,
+}
+
+struct Movement {
+    kind: String,
+    amount: Amount,
+    moment: Option<Moment>,
+    note: String,
+}
+
+/// GET.
+async fn show(
+    request: HttpRequest,
+    session: Session,
+    auth: SecretKeyAuth,
+    state: State,
+) -> Result<HttpResponse, ApiError> {
+    page(&request, &session, auth, &state, Attempt::default()).await
+}
+
+/// A form that was refused.
+#[derive(Default)]
+struct Attempt {
+    refusal: Option<String>,
+    amount: String,
+}
+
+impl Attempt {
+    fn of(form: &Form, error: &ApiError) -> Self {
+        Self {
+            refusal: Some(error.message().replace('`', "")),
+            amount: form.text("amount").to_owned(),
+        }
+    }
+}
+
+/// POST: money from a card.
+async fn fund(
+    request: HttpRequest,
+    session: Session,
+    auth: SecretKeyAuth,
+    state: State,
+    form: Form,
+) -> Result<HttpResponse, ApiError> {
+    let wanted = object([
+        ("payment_method_id", form.json_text("payment_method_id")),
+        ("amount", form.json_text("amount")),
+    ]);
+    let again = SecretKeyAuth(auth.0.clone());
+    match ask::answer(api::fund(auth, state.clone(), ask::body(&request, wanted)).await) {
+        Ok(answer) if ask::text(&answer, "status") == "completed" => Ok(see_other(&format!("{PATH}?done=funded"))),
+        Ok(_) => Ok(see_other(&format!("{PATH}?done=funding"))),
+        Err(error) if error.status().is_client_error() => {
+            page(&request, &session, again, &state, Attempt::of(&form, &error)).await
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// POST: a test card of a test merchant. A live card goes from the browser to the processor, by the API's setups.
+async fn add_card(
+    request: HttpRequest,
+    session: Session,
+    auth: SecretKeyAuth,
+    state: State,
+    form: Form,
+) -> Result<HttpResponse, ApiError> {
+    let (month, year) = read_expiry(form.text("expiry")).unzip();
+    let card = json!({
+        "number": form.text("number").replace(' ', ""), "exp_month": month, "exp_year": year, "cvc": form.text("cvc"),
+    });
+    let body = Map::from_iter([("card".to_owned(), card)]);
+    let again = SecretKeyAuth(auth.0.clone());
+    match ask::answer(methods::create(auth, state.clone(), ask::body(&request, body)).await) {
+        Ok(_) => Ok(see_other(&format!("{PATH}?done=saved"))),
+        Err(error) if error.status().is_client_error() => {
+            page(&request, &session, again, &state, Attempt::of(&form, &error)).await
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// POST.
+async fn delete_card(request: HttpRequest, auth: SecretKeyAuth, state: State) -> Result<HttpResponse, ApiError> {
+    ask::answer(methods::delete(auth, state, request).await)?;
+    Ok(see_other(&format!("{PATH}?done=deleted")))
+}
+
+async fn page(
+    request: &HttpRequest,
+    session: &Session,
+    auth: SecretKeyAuth,
+    state: &State,
+    attempt: Attempt,
+) -> Result<HttpResponse, ApiError> {
+    let (merchant_id, wallet_id) = (auth.merchant_id(), auth.0.merchant.default_wallet_id);
+    let cards = ask::answer(methods::list(SecretKeyAuth(auth.0.clone()), state.clone()).await)?;
+    let wallet = ask::answer(api::retrieve(auth, state.clone()).await)?;
+    let latest = PageRequest {
+        after: None,
+        limit: MOVEMENTS,
+    };
+    let moved = state
+        .database
+        .run(move |connection| movements::of_wallet(connection, merchant_id, wallet_id, latest))
+        .await?;
+    let now_ms = state.now().wall_ms;
+    let money = |name: &str| ask::text(&wallet, name).parse::<Money>().unwrap_or(Money::ZERO);
+    let status = match attempt.refusal {
+        Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        None => StatusCode::OK,
+    };
+    let left = money("balance").saturating_sub(money("reserved"));
+    let page = WalletPage {
+        shell: Shell::new(session, request, Place::Wallet),
+        balance: Amount::of(money("balance")),
+        held: Amount::of(money("reserved")),
+        left: Amount::of(left),
+        is_prepaid: ask::text(&wallet, "funding") == "prepaid",
+        is_empty: left <= Money::ZERO,
+        cards: ask::items(&cards).iter().map(Card::read).collect(),
+        movements: moved
+            .rows
+            .into_iter()
+            .map(|row| Movement {
+                kind: row.kind.replace('_', " "),
+                amount: Amount::of(row.amount),
+                moment: Moment::read(&iso_millis(row.at_ms), now_ms),
+                note: row.note,
+            })
+            .collect(),
+        refusal: attempt.refusal,
+        amount: attempt.amount,
+    };
+    shell::page(status, &page)
+}
+
+impl Card {
+    fn read(method: &Value) -> Self {
+        let card = method.get("card").unwrap_or(method);
+        Self {
+            id: ask::text(method, "payment_method_id"),
+            label: format!("{} ending in {}", ask::text(card, "brand"), ask::text(card, "last4")),
+        }
+    }
+}
