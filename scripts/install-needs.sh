@@ -36,11 +36,11 @@ if [ "$purpose" = test ]; then
     { has chromium || has google-chrome; } || packages+=(chromium)
 fi
 
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    as_root=(sudo -n)
+fi
 if [ ${#packages[@]} -gt 0 ]; then
-    as_root=()
-    if [ "$(id -u)" -ne 0 ]; then
-        as_root=(sudo -n)
-    fi
     if ! has apt-get || ! "${as_root[@]}" true 2>/dev/null; then
         echo "Missing, by the names of Debian's packages: ${packages[*]}" >&2
         echo "Install them with your package manager (Fedora: gcc libpq-devel postgresql-server nodejs npm;" >&2
@@ -56,6 +56,30 @@ if [ ${#packages[@]} -gt 0 ]; then
     "${as_root[@]}" apt-get update -q
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
         -o Dpkg::Options::=--force-confold "${packages[@]}"
+fi
+
+# The tests want Prometheus's promtool and nothing else of its package, which would start a server.
+install_promtool() {
+    local place
+    place=$(mktemp -d)
+    chmod 755 "$place"
+    if (
+        cd "$place"
+        "${as_root[@]}" apt-get update -q
+        apt-get download -q prometheus
+        dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool
+        "${as_root[@]}" install -m 755 usr/bin/promtool /usr/local/bin/promtool
+    ); then
+        rm -rf "$place"
+    else
+        rm -rf "$place"
+        echo "Missing: promtool, which is part of Prometheus. Install it and try again." >&2
+        exit 1
+    fi
+}
+
+if [ "$purpose" = test ] && ! has promtool; then
+    install_promtool
 fi
 
 if ! has cargo; then

@@ -21,6 +21,7 @@ mod limits;
 mod management;
 mod media;
 mod meters;
+mod metrics;
 mod operator;
 mod payments;
 mod plans;

@@ -8,6 +8,7 @@ mod checkout;
 pub mod cli;
 pub mod config;
 mod crew;
+mod gauges;
 mod hangup;
 mod lease_keeper;
 mod listeners;

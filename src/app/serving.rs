@@ -43,6 +43,7 @@ use crate::storage::writer::PgSink;
 use super::boot::Booted;
 use super::config::Config;
 use super::crew::{Crew, CrewParts};
+use super::gauges;
 use super::lease_keeper::LeaseKeeper;
 use super::stored_answers::StoredAnswers;
 use super::{Providers, StartError};
@@ -99,7 +100,7 @@ impl Serving {
         let state = app_state(config, &shared, (booted.database.clone(), booted.keyring), checkout);
         http::operator::prepare(&state)?;
         fill(&state, &booted.replica);
-        watch_gauges(&shared, gateway.clone(), &journal);
+        gauges::watch(&shared, gateway.clone(), &journal);
         let options = config.spend_keys.clone();
         let parts = CrewParts {
             shared: shared.clone(),
@@ -114,6 +115,8 @@ impl Serving {
         while !shared.is_complete() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
+        let interval = Duration::from_secs(config.operator.books_check_interval_s);
+        gauges::watch_books(state.clone(), &journal, interval);
         for whose in half_deleted {
             actix_rt::spawn(http::subscriptions::end_for_good(state.clone(), whose));
         }
@@ -240,20 +243,6 @@ fn fill(state: &web::Data<AppState>, replica: &Replica) {
             grace(state, previous, key.credential());
         }
     }
-}
-
-/// Brings the gauges up to date each second; they are read by whoever asks for the metrics.
-fn watch_gauges(shared: &Shared, gateway: Arc<Gateway>, journal: &Arc<Journal>) {
-    let (metrics, journal) = (shared.metrics.clone(), Arc::downgrade(journal));
-    actix_rt::spawn(async move {
-        while let Some(journal) = journal.upgrade() {
-            metrics.calls_in_flight.set(gateway.open_calls() as u64);
-            metrics.journal_backlog_bytes.set(journal.size_bytes());
-            metrics.journal_backlog_records.set(journal.backlog());
-            drop(journal);
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    });
 }
 
 fn worker_count(config: &Config) -> usize {

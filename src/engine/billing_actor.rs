@@ -104,12 +104,13 @@ impl Worker {
         let interval = Duration::from_millis(self.options.batch_interval_ms.max(1));
         loop {
             let phase = self.phase.load(Ordering::Acquire);
-            let began = Instant::now();
+            let (began, began_ms) = (Instant::now(), self.clock.wall_ms());
             let batch = match self.tail.next_batch(self.options.batch_rows) {
                 Ok(batch) => batch,
                 Err(error) => journal::fail("the journal could not be read", &error),
             };
             if batch.is_empty() {
+                self.note_caught_up(began_ms);
                 if phase != RUNNING {
                     return;
                 }
@@ -119,10 +120,18 @@ impl Worker {
             if !self.write(&batch) {
                 return;
             }
+            if batch.len() < self.options.batch_rows {
+                self.note_caught_up(began_ms);
+            }
             if batch.len() < self.options.batch_rows && phase == RUNNING {
                 thread::park_timeout(interval.saturating_sub(began.elapsed()));
             }
         }
+    }
+
+    /// All that was written before this instant is in Postgres.
+    fn note_caught_up(&self, at_ms: i64) {
+        self.metrics.billing_caught_up_ms.set(u64::try_from(at_ms).unwrap_or(0));
     }
 
     /// Writes the batch, however long Postgres is away; `false` where the stop did not wait for it.

@@ -1,10 +1,19 @@
-//! What `/metrics` shows: counts that only grow, and gauges, each one atomic that whoever knows it changes. Losing them
-//! with the process is no loss; nothing is decided by them.
+//! What `/metrics` shows: counts that only grow, gauges and histograms, each a few atomics that whoever knows it changes.
+//! Losing them with the process is no loss; nothing is decided by them.
 
-use std::fmt::Write as _;
+pub mod calls;
+pub mod histogram;
+mod show;
+#[cfg(test)]
+mod show_tests;
+pub mod text;
+
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dashmap::DashMap;
+
+use calls::CallTable;
 
 /// A figure that only grows.
 #[derive(Debug, Default)]
@@ -42,11 +51,41 @@ impl Gauge {
     }
 }
 
+/// Of what money is held for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payer {
+    SpendKey,
+    Wallet,
+    Customer,
+}
+
+impl Payer {
+    pub const COUNT: usize = 3;
+    pub const ALL: [Self; Self::COUNT] = [Self::SpendKey, Self::Wallet, Self::Customer];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::SpendKey => "spend_key",
+            Self::Wallet => "wallet",
+            Self::Customer => "customer",
+        }
+    }
+}
+
+/// By how much the two sides of an invariant of the books differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drift {
+    pub invariant: &'static str,
+    pub nanos: i64,
+}
+
 /// All figures of the process.
 #[derive(Debug, Default)]
 pub struct Metrics {
     pub requests_completed: Counter,
     pub requests_failed: Counter,
+    /// Calls to providers, by model.
+    pub calls: Arc<CallTable>,
     /// Calls that ran but whose client had gone before the end.
     pub clients_gone: Counter,
     /// By the code of the error table.
@@ -54,6 +93,8 @@ pub struct Metrics {
     pub calls_in_flight: Gauge,
     /// Calls that cost more than was held for them: a wrong bound, or a provider that ignores a cap.
     pub holds_underestimated: Counter,
+    /// By how much, in nano-dollars.
+    pub overrun_nanos: Counter,
     pub holds_extended: Counter,
     /// Calls that went on to another provider, once for each that was asked.
     pub fallbacks_tried: Counter,
@@ -63,6 +104,10 @@ pub struct Metrics {
     pub circuits_opened: Counter,
     pub journal_backlog_bytes: Gauge,
     pub journal_backlog_records: Gauge,
+    /// Since when something has stood in the journal that Postgres does not have, in milliseconds; 0 where nothing has.
+    pub journal_lag_ms: Gauge,
+    /// Unix milliseconds: everything that was written before has reached Postgres.
+    pub billing_caught_up_ms: Gauge,
     pub billing_batches: Counter,
     pub billing_rows: Counter,
     pub billing_retries: Counter,
@@ -75,103 +120,40 @@ pub struct Metrics {
     pub webhooks_failed: Counter,
     pub webhooks_pending: Gauge,
     pub webhooks_dead: Gauge,
+    /// Of the books, when they were last looked at.
+    drift: Mutex<Vec<Drift>>,
+    /// Unix milliseconds; 0 before the first time.
+    pub books_checked_ms: Gauge,
 }
 
 impl Metrics {
     /// Counts a refusal under the word of its error code.
     pub fn count_denial(&self, code: &'static str) {
+        if let Some(counter) = self.denials.get(code) {
+            return counter.add(1);
+        }
         self.denials.entry(code).or_default().add(1);
     }
 
-    /// All of it in the text format of Prometheus, version 0.0.4.
-    pub fn render(&self) -> String {
-        let mut text = String::with_capacity(4096);
-        let requests = [
-            ("completed", self.requests_completed.value()),
-            ("error", self.requests_failed.value()),
-        ];
-        family(&mut text, "caldera_requests_total", "counter", "outcome", &requests);
-        let mut denials: Vec<(&str, u64)> = self
-            .denials
-            .iter()
-            .map(|entry| (*entry.key(), entry.value().value()))
-            .collect();
-        denials.sort_unstable();
-        family(&mut text, "caldera_denials_total", "counter", "code", &denials);
-        let attempts = [
-            ("delivered", self.webhooks_delivered.value()),
-            ("failed", self.webhooks_failed.value()),
-        ];
-        let name = "caldera_webhook_attempts_total";
-        family(&mut text, name, "counter", "outcome", &attempts);
-        for (name, value) in [
-            ("caldera_clients_gone_total", self.clients_gone.value()),
-            ("caldera_holds_underestimated_total", self.holds_underestimated.value()),
-            ("caldera_holds_extended_total", self.holds_extended.value()),
-            ("caldera_fallbacks_tried_total", self.fallbacks_tried.value()),
-            ("caldera_retries_total", self.retries.value()),
-            ("caldera_circuits_opened_total", self.circuits_opened.value()),
-            ("caldera_billing_batches_total", self.billing_batches.value()),
-            ("caldera_billing_rows_total", self.billing_rows.value()),
-            ("caldera_billing_retries_total", self.billing_retries.value()),
-            ("caldera_usage_estimated_total", self.usage_estimated.value()),
-        ] {
-            single(&mut text, name, "counter", value);
-        }
-        for (name, value) in [
-            ("caldera_calls_in_flight", self.calls_in_flight.value()),
-            ("caldera_journal_backlog_bytes", self.journal_backlog_bytes.value()),
-            ("caldera_journal_backlog_records", self.journal_backlog_records.value()),
-            (
-                "caldera_billing_last_batch_timestamp_ms",
-                self.billing_last_batch_ms.value(),
-            ),
-            ("caldera_webhook_deliveries_pending", self.webhooks_pending.value()),
-            ("caldera_webhook_deliveries_dead", self.webhooks_dead.value()),
-        ] {
-            single(&mut text, name, "gauge", value);
-        }
-        text
+    /// Calls that have ended, however.
+    pub fn ended_calls(&self) -> u64 {
+        self.requests_completed
+            .value()
+            .wrapping_add(self.requests_failed.value())
     }
-}
 
-fn family(text: &mut String, name: &str, kind: &str, label: &str, values: &[(&str, u64)]) {
-    line(text, format_args!("# TYPE {name} {kind}"));
-    for (word, value) in values {
-        line(text, format_args!("{name}{{{label}=\"{word}\"}} {value}"));
+    /// Replaces what was known of these invariants.
+    pub fn note_drift(&self, found: &[Drift]) {
+        let mut known = self.drift.lock().unwrap_or_else(PoisonError::into_inner);
+        for drift in found {
+            match known.iter_mut().find(|known| known.invariant == drift.invariant) {
+                Some(known) => *known = *drift,
+                None => known.push(*drift),
+            }
+        }
     }
-}
 
-fn single(text: &mut String, name: &str, kind: &str, value: u64) {
-    line(text, format_args!("# TYPE {name} {kind}"));
-    line(text, format_args!("{name} {value}"));
-}
-
-fn line(text: &mut String, words: std::fmt::Arguments<'_>) {
-    writeln!(text, "{words}").expect("writing to a String does not fail");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_line_is_a_comment_or_a_name_and_a_whole_number() {
-        let metrics = Metrics::default();
-        metrics.count_denial("spend_limit_reached");
-        metrics.count_denial("spend_limit_reached");
-        metrics.calls_in_flight.rise();
-        metrics.requests_completed.add(3);
-        let text = metrics.render();
-        for expected in [
-            "caldera_denials_total{code=\"spend_limit_reached\"} 2\n",
-            "caldera_calls_in_flight 1\n",
-            "caldera_requests_total{outcome=\"completed\"} 3\n",
-        ] {
-            assert!(text.contains(expected), "{text}");
-        }
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
-            assert!(line.rsplit_once(' ').unwrap().1.parse::<u64>().is_ok(), "{line}");
-        }
+    pub fn drift(&self) -> Vec<Drift> {
+        self.drift.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

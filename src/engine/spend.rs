@@ -15,7 +15,7 @@ use crate::domain::rate::RateStatus;
 use crate::domain::room::Claim;
 use crate::domain::spend::{Call, Denial, Hold, SpendState, StoredCounters};
 
-use super::spend_actor::{Adopt, Apply, Extend, Read, Release, Reserve, Settle, SpendShard};
+use super::spend_actor::{Adopt, Apply, Extend, Read, Release, Reserve, Settle, SpendShard, TotalSpend};
 
 /// The shard does not answer: the process is stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -213,6 +213,16 @@ impl SpendShards {
             }
         }
         Ok(snapshots)
+    }
+
+    /// What all keys that are not revoked have spent, ever.
+    pub async fn total_spend(&self) -> Result<Money, Stopped> {
+        let mut total = Money::ZERO;
+        for place in 0..self.shards.len() {
+            let spent = self.shard(place)?.send(TotalSpend).await.map_err(|_| Stopped)?;
+            total = total.saturating_add(spent);
+        }
+        Ok(total)
     }
 
     fn shard(&self, place: usize) -> Result<&Addr<SpendShard>, Stopped> {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult};
 use tokio::sync::oneshot;
 
+use crate::domain::cycle::Cycle;
 use crate::domain::ids::SpendKeyId;
 use crate::domain::key::{KeySettings, KeyStatus};
 use crate::domain::money::Money;
@@ -83,6 +84,11 @@ pub struct Apply {
 pub struct Read {
     pub ids: Vec<SpendKeyId>,
 }
+
+/// What all keys of the shard that are not revoked have spent, ever.
+#[derive(Message)]
+#[rtype(result = "Money")]
+pub struct TotalSpend;
 
 struct Key {
     settings: Arc<KeySettings>,
@@ -193,6 +199,16 @@ impl SpendShard {
             }
             !key.waiting.is_empty()
         });
+    }
+
+    fn total_spend(&self) -> Money {
+        let alive = self
+            .keys
+            .values()
+            .filter(|key| key.settings.status != KeyStatus::Revoked);
+        alive.fold(Money::ZERO, |sum, key| {
+            sum.saturating_add(key.state.counter(Cycle::Total).spent)
+        })
     }
 
     fn read(&mut self, ids: &[SpendKeyId]) -> Vec<Option<SpendState>> {
@@ -341,5 +357,13 @@ impl Handler<Read> for SpendShard {
 
     fn handle(&mut self, message: Read, _: &mut Self::Context) -> Self::Result {
         MessageResult(self.read(&message.ids))
+    }
+}
+
+impl Handler<TotalSpend> for SpendShard {
+    type Result = MessageResult<TotalSpend>;
+
+    fn handle(&mut self, _: TotalSpend, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.total_spend())
     }
 }

@@ -170,6 +170,11 @@ impl Metering {
         true
     }
 
+    /// What is held of the customer's credit.
+    pub(super) fn held(&self) -> Money {
+        self.hold.amount()
+    }
+
     /// What a call used, as its meter counts it.
     pub(super) fn used(&self, ending: &Ending, cost: Money) -> Metered {
         let was_served = ending.outcome == Outcome::Completed || ending.usage_source != UsageSource::None;

@@ -73,6 +73,7 @@ impl Launch {
         } = self;
         call.account_hold = account_hold;
         let (rate, revocation, settings) = part(granted, &mut call);
+        call.show_holds();
         let usage_frames = prepared.usage_frames();
         let Prepared {
             target,

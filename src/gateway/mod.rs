@@ -41,6 +41,7 @@ pub mod token;
 pub mod translate;
 mod upload;
 mod upstream;
+mod watch;
 mod worker;
 
 use crate::domain::ids::RequestId;
@@ -71,6 +72,8 @@ use quote::{Payers, Quote, Terms, quote};
 pub use spool::SpoolError;
 pub use upload::{ClientBody, Form, Upload};
 pub use upstream::UpstreamFailure;
+use watch::Watch;
+pub use watch::figures_name;
 pub use worker::{Gateway, GatewayParts, Place, Worker};
 
 /// Takes one request to its provider, or on to its fallbacks, and returns the head of the answer.
@@ -305,7 +308,8 @@ fn open(worker: &Worker, incoming: &Incoming<'_>, admitted: Admitted<'_>) -> Res
             metered: billing::record(caller, metering, &quote.pricing),
         })
         .map_err(|_| Refusal::Backlog)?;
-    Ok(worker.open_call(incoming.id, caller, quote.pricing.clone()))
+    let watch = Watch::begin(worker, prepared);
+    Ok(worker.open_call(incoming.id, caller, quote.pricing.clone(), watch))
 }
 
 /// The book that the call is priced by; a reload on the way changes nothing of it.

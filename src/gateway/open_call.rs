@@ -14,11 +14,12 @@ use crate::engine::accounts::{AccountHold, Accounts};
 use crate::engine::answers::Answers;
 use crate::engine::clock::Clock;
 use crate::engine::journal::{Lane, Written};
-use crate::engine::metrics::Metrics;
+use crate::engine::metrics::{Metrics, Payer};
 use crate::engine::spend::HoldGuard;
 
 use super::billing::Metering;
 use super::calibration::Calibration;
+use super::watch::Watch;
 
 /// How a call is priced, fixed when it is admitted.
 #[derive(Clone, Debug)]
@@ -135,6 +136,7 @@ pub struct OpenCall {
     pub served_tokens: u64,
     /// Where the answer's owner is noted, of answers that OpenAI keeps under the operator's account.
     pub(super) answers: Option<(Arc<Answers>, MerchantId)>,
+    pub(super) watch: Watch,
     pub(super) settled: bool,
 }
 
@@ -149,8 +151,28 @@ impl OpenCall {
         }
     }
 
+    /// Tells the figures what is held now.
+    pub(super) fn show_holds(&mut self) {
+        let key = self.hold.as_ref().map(|guard| guard.hold().amount);
+        let wallet = self.account_hold.as_ref().map(AccountHold::amount);
+        let customer = self.metering.as_ref().map(|metering| metering.held());
+        for (payer, held) in [
+            (Payer::SpendKey, key),
+            (Payer::Wallet, wallet),
+            (Payer::Customer, customer),
+        ] {
+            self.watch.note_hold(payer, held.unwrap_or(Money::ZERO));
+        }
+    }
+
     /// Enlarges the holds until `needed` is covered, by `ahead` more where there is room; whether it is covered.
     pub async fn cover(&mut self, needed: Money, ahead: Money) -> bool {
+        let covered = self.extend_holds(needed, ahead).await;
+        self.show_holds();
+        covered
+    }
+
+    async fn extend_holds(&mut self, needed: Money, ahead: Money) -> bool {
         let claim = |held: Money| {
             let minimum = needed.saturating_sub(held).or_zero();
             Claim {
@@ -175,10 +197,12 @@ impl OpenCall {
 
     /// Enlarges the hold of the customer's credit until this usage is covered; whether it is.
     pub async fn cover_charge(&mut self, usage: &Usage, cost: Money) -> bool {
-        match &mut self.metering {
-            Some(metering) => metering.cover(metering.used_so_far(usage, cost)).await,
-            None => true,
-        }
+        let Some(metering) = &mut self.metering else {
+            return true;
+        };
+        let covered = metering.cover(metering.used_so_far(usage, cost)).await;
+        self.show_holds();
+        covered
     }
 
     /// Records how far a stream has come.
@@ -225,6 +249,7 @@ impl OpenCall {
     fn end(&mut self, ending: Ending, costs: Costs, charge: Option<Charge>) -> Written {
         self.settled = true;
         self.count(&ending);
+        self.watch.end(&ending, costs, self.pricing.price.is_some());
         if let Some((answers, merchant)) = self.answers.take()
             && !ending.response_id.is_empty()
         {

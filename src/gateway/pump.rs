@@ -153,6 +153,9 @@ async fn streamed(
     };
     match heard {
         Ok(heard) => {
+            if !heard.is_empty() {
+                errand.call.watch.note_chunk();
+            }
             errand.pass = errand.pass.take().and_then(Pass::began);
             Ok(stream::begin(worker, errand, stream::Opened { answer, heard }, running))
         }

@@ -198,6 +198,7 @@ impl StreamPump {
     /// Passes a chunk's frames on; `Some` where the stream is over with it.
     async fn take(&mut self, chunk: Bytes) -> Option<Over> {
         self.heard_at = Instant::now();
+        self.errand.call.watch.note_chunk();
         // A provider that always has more at hand would keep the next wait from seeing these.
         if self.heard_at >= self.deadline {
             return Some(Over::Broken);

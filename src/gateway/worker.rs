@@ -18,6 +18,7 @@ use crate::engine::clock::Clock;
 use crate::engine::customer_accounts::CustomerAccounts;
 use crate::engine::journal::Lane;
 use crate::engine::metrics::Metrics;
+use crate::engine::metrics::calls::CallRecorder;
 use crate::engine::prices::Prices;
 use crate::engine::spend::SpendShards;
 
@@ -32,6 +33,7 @@ use super::provider::{Catalogue, Provider};
 use super::pumps::Pumps;
 use super::spool::{SpoolRoom, SpoolWriter};
 use super::upstream::Upstream;
+use super::watch::Watch;
 
 /// What the gateway is made of.
 pub struct GatewayParts {
@@ -128,6 +130,7 @@ struct Own {
     upstream: Upstream,
     pumps: Pumps,
     calibration: Calibration,
+    calls: CallRecorder,
 }
 
 /// A place among the calls in flight, given up when it is dropped.
@@ -157,6 +160,7 @@ impl Worker {
             upstream: Upstream::new(options, &gateway.parts.trust, gateway.private.clone()),
             pumps: Pumps::start(Duration::from_millis(options.slow_reader_timeout_ms)),
             calibration: Calibration::default(),
+            calls: CallRecorder::new(gateway.parts.metrics.calls.clone()),
         };
         Self {
             gateway,
@@ -181,7 +185,7 @@ impl Worker {
         &self.own.pumps
     }
 
-    pub(super) fn open_call(&self, id: RequestId, caller: &Caller, pricing: Pricing) -> OpenCall {
+    pub(super) fn open_call(&self, id: RequestId, caller: &Caller, pricing: Pricing, watch: Watch) -> OpenCall {
         OpenCall {
             id,
             pricing,
@@ -196,6 +200,7 @@ impl Worker {
             wallet_pays: caller.provider_key.is_none(),
             served_tokens: 0,
             answers: None,
+            watch,
             settled: false,
         }
     }
@@ -206,8 +211,12 @@ impl Worker {
 
     /// Counts a call that cost more than was held for it: a wrong bound, or a provider that ignores a cap.
     pub(super) fn note_underestimate(&self, held: Option<Money>, cost: Money) {
-        if held.is_some_and(|held| held > Money::ZERO && cost > held) {
+        if let Some(held) = held.filter(|held| *held > Money::ZERO && cost > *held) {
+            let overrun = cost.saturating_sub(held).nanos();
             self.metrics().holds_underestimated.add(1);
+            self.metrics()
+                .overrun_nanos
+                .add(u64::try_from(overrun).unwrap_or_default());
         }
     }
 
@@ -217,6 +226,10 @@ impl Worker {
 
     pub(super) fn metrics(&self) -> &Arc<Metrics> {
         &self.gateway.parts.metrics
+    }
+
+    pub(super) fn calls(&self) -> &CallRecorder {
+        &self.own.calls
     }
 
     pub(super) fn upstream(&self) -> &Upstream {

@@ -3,13 +3,14 @@
 //! mode 0600: whoever may read that file may do this. It fails closed: without the token nothing is made. Callers of
 //! `/v1` cannot reach any of it.
 
+mod metrics;
 mod prices;
+mod process;
 pub mod providers;
 pub mod token;
 
 use std::sync::Arc;
 
-use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Map, Value, json};
 
@@ -68,7 +69,7 @@ pub fn prepare(state: &State) -> std::io::Result<()> {
 pub fn configure(config: &mut web::ServiceConfig) {
     super::health_routes(config);
     config
-        .service(plain("/metrics").route(web::get().to(metrics)))
+        .service(plain("/metrics").route(web::get().to(metrics::show)))
         .service(plain("/providers").route(web::get().to(providers::list)))
         .service(plain("/prices").route(web::get().to(prices::show)))
         .service(plain("/prices/reload").route(web::post().to(prices::reload)))
@@ -83,13 +84,6 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(plain("/operator/wallets/{id}/funding").route(web::post().to(set_funding)))
         .service(plain("/operator/wallets/{id}/fund").route(web::post().to(fund)))
         .default_service(web::to(super::not_found));
-}
-
-/// GET `/metrics`.
-pub async fn metrics(state: State) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
-        .body(state.metrics.render())
 }
 
 /// POST `/operator/merchants` `{name, mode?: live|test, funding?}`: a merchant and his wallet.

@@ -81,6 +81,8 @@ pub struct OperatorOptions {
     pub host: String,
     /// 0 takes a free port.
     pub port: u16,
+    /// How often the books are checked for drift; 0 means never.
+    pub books_check_interval_s: u64,
 }
 
 impl Default for OperatorOptions {
@@ -88,6 +90,7 @@ impl Default for OperatorOptions {
         Self {
             host: "127.0.0.1".to_owned(),
             port: 8788,
+            books_check_interval_s: 60,
         }
     }
 }

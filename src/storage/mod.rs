@@ -146,6 +146,15 @@ fn is_leaving(message: &str) -> bool {
     SIGNS.iter().any(|sign| message.contains(sign))
 }
 
+/// Connections of the pool (counts).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolState {
+    pub open: u32,
+    /// Those of the open ones that nobody uses.
+    pub idle: u32,
+    pub limit: u32,
+}
+
 /// The database, as everything that stands right of this layer sees it.
 #[derive(Clone)]
 pub struct Database {
@@ -188,6 +197,16 @@ impl Database {
             Ok(Ok(result)) => result,
             Ok(Err(error)) => Err(StorageError::Unavailable(format!("the work did not end: {error}"))),
             Err(_) => Err(StorageError::Unavailable("no answer in time".to_owned())),
+        }
+    }
+
+    /// How the pool fares.
+    pub fn pool_state(&self) -> PoolState {
+        let state = self.pool.state();
+        PoolState {
+            open: state.connections,
+            idle: state.idle_connections,
+            limit: self.pool.max_size(),
         }
     }
 
