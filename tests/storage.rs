@@ -1,11 +1,12 @@
 //! Storage against a real Postgres: the billing writer, the management queries, the lease and the replica.
 
 mod customers;
-mod fixtures;
+pub mod fixtures;
 mod idempotency;
 mod lease;
 mod payments;
 mod renewals;
+mod retention;
 mod rollups;
 mod size;
 mod spend_keys;

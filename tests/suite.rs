@@ -28,6 +28,7 @@ mod plans;
 mod prices;
 mod proof;
 mod provider_keys;
+mod retention;
 mod retries;
 mod storage;
 mod streams;

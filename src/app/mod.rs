@@ -13,6 +13,7 @@ mod hangup;
 mod lease_keeper;
 mod listeners;
 mod operator_client;
+mod purge;
 mod seal;
 mod serving;
 pub mod simulator;
@@ -160,11 +161,13 @@ async fn stop(config: &Config, serving: Serving, operator: ServerHandle) {
         server,
         billing,
         outbox,
+        purger,
         journal,
         lease,
         cluster,
         ..
     } = serving;
+    purger.stop();
     server.stop(true).await;
     operator.stop(false).await;
     let patience = Duration::from_secs(config.server.flush_timeout_s);

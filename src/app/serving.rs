@@ -20,6 +20,7 @@ use crate::engine::metrics::Metrics;
 use crate::engine::outbox::{Bell, Outbox, OutboxParts};
 use crate::engine::prices::{PriceFiles, Prices};
 use crate::engine::provider_keys::ProviderKeys;
+use crate::engine::retention::Retention;
 use crate::engine::sealing::SealingKey;
 use crate::engine::spend::SpendShards;
 use crate::engine::tariffs::Tariffs;
@@ -45,6 +46,7 @@ use super::config::Config;
 use super::crew::{Crew, CrewParts};
 use super::gauges;
 use super::lease_keeper::LeaseKeeper;
+use super::purge::{PurgeParts, Purger};
 use super::stored_answers::StoredAnswers;
 use super::{Providers, StartError};
 
@@ -58,6 +60,7 @@ pub struct Serving {
     pub server: ServerHandle,
     pub billing: BillingActor,
     pub outbox: Outbox,
+    pub purger: Purger,
     pub journal: Arc<Journal>,
     pub lease: LeaseKeeper,
     pub cluster: Option<EmbeddedCluster>,
@@ -126,6 +129,7 @@ impl Serving {
             server,
             billing,
             outbox: start_outbox(&shared, &state, courier),
+            purger: start_purger(&state, &journal)?,
             state,
             journal,
             lease,
@@ -179,10 +183,22 @@ fn start_billing(config: &Config, shared: &Shared, journal: &Journal, sink: PgSi
     )
 }
 
+fn start_purger(state: &web::Data<AppState>, journal: &Arc<Journal>) -> std::io::Result<Purger> {
+    Purger::start(PurgeParts {
+        database: state.database.clone(),
+        journal: Arc::downgrade(journal),
+        retention: state.retention.clone(),
+        clock: state.clock.clone(),
+    })
+}
+
 /// On this thread, which has little else to do.
 fn start_outbox(shared: &Shared, state: &web::Data<AppState>, courier: HttpCourier) -> Outbox {
     Outbox::start(OutboxParts {
-        deliveries: Box::new(PgOutbox(state.database.clone())),
+        deliveries: Box::new(PgOutbox {
+            database: state.database.clone(),
+            retention: state.retention.clone(),
+        }),
         courier: Box::new(courier),
         customers: Box::new(ShownCustomers(state.clone())),
         sealing: shared.sealing.clone(),
@@ -216,6 +232,7 @@ fn app_state(
         clock: shared.clock.clone(),
         metrics: shared.metrics.clone(),
         phase: Default::default(),
+        retention: Arc::new(Retention::new(config.retention)),
         management: config.management.clone(),
         trusted_proxies: config.server.trusted_proxies.clone(),
         data_dir: config.data.dir.clone(),

@@ -7,6 +7,7 @@ mod metrics;
 mod prices;
 mod process;
 pub mod providers;
+mod retention;
 pub mod token;
 
 use std::sync::Arc;
@@ -80,6 +81,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         )
         .service(plain("/operator/proof").route(web::get().to(super::proof::of_all)))
         .service(plain("/operator/dashboard_links").route(web::post().to(super::dashboard::create_link)))
+        .service(plain("/operator/retention").route(web::get().to(retention::show)))
         .service(plain("/operator/keys").route(web::post().to(create_key)))
         .service(plain("/operator/wallets/{id}/funding").route(web::post().to(set_funding)))
         .service(plain("/operator/wallets/{id}/fund").route(web::post().to(fund)))

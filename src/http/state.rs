@@ -18,6 +18,7 @@ use crate::engine::metrics::Metrics;
 use crate::engine::outbox::Bell;
 use crate::engine::prices::Prices;
 use crate::engine::provider_keys::ProviderKeys;
+use crate::engine::retention::Retention;
 use crate::engine::sealing::SealingKey;
 use crate::engine::spend::SpendShards;
 use crate::engine::tariffs::Tariffs;
@@ -90,6 +91,7 @@ pub struct StateParts {
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
     pub phase: PhaseCell,
+    pub retention: Arc<Retention>,
     pub management: ManagementOptions,
     pub trusted_proxies: Vec<IpNet>,
     /// Where the operator's token lies.
@@ -117,6 +119,7 @@ pub struct AppState {
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
     pub phase: PhaseCell,
+    pub retention: Arc<Retention>,
     pub trusted_proxies: Vec<IpNet>,
     pub body_limit_bytes: usize,
     pub data_dir: PathBuf,
@@ -162,6 +165,7 @@ impl AppState {
             clock: parts.clock,
             metrics: parts.metrics,
             phase: parts.phase,
+            retention: parts.retention,
             trusted_proxies: parts.trusted_proxies,
             data_dir: parts.data_dir,
         }

@@ -13,7 +13,7 @@ use crate::domain::credential::KeyHash;
 use crate::domain::ids::MerchantId;
 
 /// How long an answer is kept.
-const LIFETIME_MS: i64 = 24 * 60 * 60 * 1000;
+pub const LIFETIME_MS: i64 = 24 * 60 * 60 * 1000;
 /// How many rows one statement deletes.
 pub const PRUNED_AT_ONCE: usize = 1000;
 /// How often a claim begins anew, where its row is deleted under its hands.

@@ -24,6 +24,7 @@ pub mod proof;
 pub mod provider_keys;
 pub mod replica;
 pub mod requests;
+pub mod retention;
 mod schema;
 pub mod sessions;
 pub mod spend_keys;

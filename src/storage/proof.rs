@@ -1,5 +1,6 @@
 //! The books proved: both sides of each invariant, read in one snapshot of the database. One side is summed from the
-//! rows of requests and movements, the other is what the writer kept: balances, counters, ledger. Nothing is written.
+//! rows of requests and movements and what was kept of purged ones, the other is what the writer kept: balances,
+//! counters, ledger. Nothing is written.
 
 use diesel::prelude::*;
 use diesel::sql_query;
@@ -50,13 +51,30 @@ const fn count(name: &'static str, sql: &'static str) -> Question {
 }
 
 macro_rules! sides {
-    ($left:literal, $right:literal) => {
+    ($left:expr, $right:expr) => {
         concat!(
             "SELECT coalesce((",
             $left,
             "), 0)::bigint AS left_side, coalesce((",
             $right,
             "), 0)::bigint AS right_side"
+        )
+    };
+}
+
+/// A sum over requests, with that of what was purged of them.
+macro_rules! with_purged {
+    ($sum:literal, $requests:literal, $purged_sum:literal, $purged:literal) => {
+        concat!(
+            "SELECT coalesce(",
+            $sum,
+            ", 0) + (SELECT coalesce(sum(",
+            $purged_sum,
+            "), 0) FROM purged_requests WHERE ",
+            $purged,
+            " AND ($1 IS NULL OR merchant_id = $1)) FROM requests WHERE ",
+            $requests,
+            " AND ($1 IS NULL OR merchant_id = $1)"
         )
     };
 }
@@ -72,7 +90,12 @@ const QUESTIONS: [Question; 18] = [
     money(
         "spend_of_keys",
         sides!(
-            "SELECT sum(cost) FROM requests WHERE spend_key_id IS NOT NULL AND ($1 IS NULL OR merchant_id = $1)",
+            with_purged!(
+                "sum(cost)",
+                "spend_key_id IS NOT NULL",
+                "cost",
+                "spend_key_id <> '00000000-0000-0000-0000-000000000000'"
+            ),
             "SELECT sum(c.total_spend) FROM spend_key_counters c JOIN spend_keys k ON k.id = c.key_id \
              WHERE $1 IS NULL OR k.merchant_id = $1"
         ),
@@ -80,8 +103,12 @@ const QUESTIONS: [Question; 18] = [
     count(
         "keys_whose_spend_differs",
         sides!(
-            "SELECT count(*) FROM (SELECT spend_key_id AS id, sum(cost) AS spent FROM requests \
-             WHERE spend_key_id IS NOT NULL AND ($1 IS NULL OR merchant_id = $1) GROUP BY spend_key_id) r \
+            "SELECT count(*) FROM (SELECT spend_key_id AS id, sum(cost) AS spent FROM ( \
+                SELECT spend_key_id, sum(cost) AS cost FROM requests \
+                WHERE spend_key_id IS NOT NULL AND ($1 IS NULL OR merchant_id = $1) GROUP BY spend_key_id \
+                UNION ALL SELECT spend_key_id, cost FROM purged_requests \
+                WHERE spend_key_id <> '00000000-0000-0000-0000-000000000000' \
+                AND ($1 IS NULL OR merchant_id = $1)) s GROUP BY spend_key_id) r \
              LEFT JOIN spend_key_counters c ON c.key_id = r.id WHERE r.spent IS DISTINCT FROM c.total_spend",
             "0"
         ),
@@ -96,7 +123,7 @@ const QUESTIONS: [Question; 18] = [
     money(
         "provider_cost",
         sides!(
-            "SELECT sum(cost) FROM requests WHERE provider_key_type = 'managed' AND ($1 IS NULL OR merchant_id = $1)",
+            with_purged!("sum(cost)", "provider_key_type = 'managed'", "managed_cost", "true"),
             "SELECT sum(amount) FROM ledger_entries \
              WHERE account_kind = 'provider_cost' AND ($1 IS NULL OR merchant_id = $1)"
         ),
@@ -104,7 +131,7 @@ const QUESTIONS: [Question; 18] = [
     money(
         "charges",
         sides!(
-            "SELECT sum(charge) FROM requests WHERE $1 IS NULL OR merchant_id = $1",
+            with_purged!("sum(charge)", "true", "charge", "true"),
             "SELECT sum(amount) FROM ledger_entries WHERE account_kind = 'revenue' AND ($1 IS NULL OR merchant_id = $1)"
         ),
     ),
@@ -137,22 +164,26 @@ const QUESTIONS: [Question; 18] = [
     count(
         "metered_quantities",
         sides!(
-            "SELECT sum((charge_detail->>'quantity')::numeric) FROM requests \
-             WHERE charge_detail IS NOT NULL AND ($1 IS NULL OR merchant_id = $1)",
+            with_purged!(
+                "sum((charge_detail->>'quantity')::numeric)",
+                "charge_detail IS NOT NULL",
+                "quantity",
+                "true"
+            ),
             "SELECT sum(quantity) FROM meter_quantities WHERE $1 IS NULL OR merchant_id = $1"
         ),
     ),
     money(
         "usage_by_quarters",
         sides!(
-            "SELECT sum(cost) FROM requests WHERE $1 IS NULL OR merchant_id = $1",
+            with_purged!("sum(cost)", "true", "cost", "true"),
             "SELECT sum(cost) FROM usage_quarters WHERE owner_id = merchant_id AND ($1 IS NULL OR merchant_id = $1)"
         ),
     ),
     count(
         "requests_by_quarters",
         sides!(
-            "SELECT count(*) FROM requests WHERE $1 IS NULL OR merchant_id = $1",
+            with_purged!("count(*)", "true", "request_count", "true"),
             "SELECT sum(request_count) FROM usage_quarters \
              WHERE owner_id = merchant_id AND ($1 IS NULL OR merchant_id = $1)"
         ),
@@ -160,7 +191,7 @@ const QUESTIONS: [Question; 18] = [
     money(
         "charges_by_quarters",
         sides!(
-            "SELECT sum(charge) FROM requests WHERE customer_id IS NOT NULL AND ($1 IS NULL OR merchant_id = $1)",
+            with_purged!("sum(charge)", "customer_id IS NOT NULL", "customer_charge", "true"),
             "SELECT sum(charge) FROM usage_quarters WHERE ($1 IS NULL OR merchant_id = $1) \
              AND meter_id <> '00000000-0000-0000-0000-000000000000'"
         ),
@@ -168,9 +199,11 @@ const QUESTIONS: [Question; 18] = [
     count(
         "reports_by_id",
         sides!(
-            "SELECT count(caller_id) FROM requests WHERE $1 IS NULL OR merchant_id = $1",
-            "SELECT count(*) FROM (SELECT DISTINCT merchant_id, caller_id FROM requests \
-             WHERE caller_id IS NOT NULL AND ($1 IS NULL OR merchant_id = $1)) d"
+            with_purged!("count(caller_id)", "true", "report_count", "true"),
+            "SELECT count(*) FROM (SELECT merchant_id, sha256(convert_to(caller_id, 'UTF8')) FROM requests \
+             WHERE caller_id IS NOT NULL AND ($1 IS NULL OR merchant_id = $1) \
+             UNION SELECT merchant_id, caller_id_hash FROM purged_reports \
+             WHERE $1 IS NULL OR merchant_id = $1) d"
         ),
     ),
     money(

@@ -68,7 +68,10 @@ fn happen(storage: &mut Storage, tenant: Tenant, count: u128, at_ms: i64) {
 }
 
 fn take(database: &Database, now_ms: i64, most: usize) -> Vec<TakenDelivery> {
-    let outbox = PgOutbox(database.clone());
+    let outbox = PgOutbox {
+        database: database.clone(),
+        retention: Default::default(),
+    };
     actix_rt::System::new().block_on(outbox.take(now_ms, most)).unwrap()
 }
 
@@ -158,7 +161,10 @@ fn old_events_are_swept_with_their_deliveries() {
     let month_ms = 30 * 86_400_000;
     happen(&mut storage, tenant, 3, NOON_MS - month_ms - 1);
     happen(&mut storage, tenant, 2, NOON_MS - month_ms);
-    let outbox = PgOutbox(storage.database.clone());
+    let outbox = PgOutbox {
+        database: storage.database.clone(),
+        retention: Default::default(),
+    };
     actix_rt::System::new().block_on(outbox.sweep(NOON_MS)).unwrap();
     assert_eq!(storage.number("SELECT count(*) FROM webhook_events"), 2);
     assert_eq!(storage.number("SELECT count(*) FROM webhook_deliveries"), 2);

@@ -133,17 +133,20 @@ impl Books {
     fn read(database: &TestDatabase) -> Self {
         // A call counts with its first attempt only.
         let sides = [
-            "(SELECT COALESCE(SUM(cost), 0) FROM requests WHERE spend_key_id IS NOT NULL)",
+            "(SELECT COALESCE(SUM(cost), 0) FROM requests WHERE spend_key_id IS NOT NULL) \
+             + (SELECT COALESCE(SUM(cost), 0) FROM purged_requests WHERE spend_key_id::text !~ '^[0-]+$')",
             "(SELECT COALESCE(SUM(total_spend), 0) FROM spend_key_counters)",
-            "(SELECT COUNT(*) FROM requests WHERE spend_key_id IS NOT NULL AND attempt_of IS NULL)",
+            "(SELECT COUNT(*) FROM requests WHERE spend_key_id IS NOT NULL AND attempt_of IS NULL) \
+             + (SELECT COALESCE(SUM(call_count), 0) FROM purged_requests WHERE spend_key_id::text !~ '^[0-]+$')",
             "(SELECT COALESCE(SUM(total_requests), 0) FROM spend_key_counters)",
             "(SELECT COALESCE((SELECT SUM(amount) FROM movements WHERE account_kind = 'wallet'), 0) \
-             - COALESCE((SELECT SUM(cost) FROM requests WHERE provider_key_type = 'managed'), 0))",
+             - COALESCE((SELECT SUM(cost) FROM requests WHERE provider_key_type = 'managed'), 0) \
+             - COALESCE((SELECT SUM(managed_cost) FROM purged_requests), 0))",
             "(SELECT SUM(balance) FROM wallets)",
             "(SELECT COALESCE(SUM(amount), 0) FROM ledger_entries)",
             "0",
         ];
-        let sides: Vec<String> = sides.iter().map(|side| format!("{side}::bigint")).collect();
+        let sides: Vec<String> = sides.iter().map(|side| format!("({side})::bigint")).collect();
         Self(database.numbers(&format!("SELECT ARRAY[{}] AS numbers", sides.join(", "))))
     }
 

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use crate::domain::secret::Secret;
 use crate::engine::options::{BillingOptions, JournalOptions, SpendKeyOptions};
+use crate::engine::retention::RetentionOptions;
 use crate::gateway::options::{GatewayOptions, WebhookOptions};
 use crate::http::options::{CheckoutOptions, ManagementOptions, OperatorOptions, ServerOptions};
 use crate::storage::{DatabaseOptions, embedded};
@@ -35,6 +36,7 @@ pub struct Config {
     pub gateway: GatewayOptions,
     pub management: ManagementOptions,
     pub webhooks: WebhookOptions,
+    pub retention: RetentionOptions,
     pub checkout: CheckoutOptions,
     pub files: FileOptions,
     pub log: LogOptions,

@@ -62,6 +62,9 @@ pub(super) const NUMBERS: &[(&str, i64, i64)] = &[
     ("management.requests_per_minute", 1, 1_000_000_000),
     ("management.body_limit_bytes", 1024, 16_777_216),
     ("management.failed_credentials_per_minute", 1, 1_000_000_000),
+    ("retention.requests_days", 0, 36_500),
+    ("retention.webhook_deliveries_days", 0, 36_500),
+    ("retention.audit_days", 0, 36_500),
 ];
 
 /// Says why a text will not do.
@@ -123,6 +126,15 @@ fn check_together(layers: &Layers) -> Result<(), ConfigError> {
     if number("journal.max_size_mb") < 4 * number("journal.segment_size_mb") {
         let why = "must be at least four times `journal.segment_size_mb`".to_owned();
         return Err(layers.refusal("journal.max_size_mb", why));
+    }
+    // The current month, in any zone, and the days that a delivery is tried.
+    for (option, least) in [
+        ("retention.requests_days", 32),
+        ("retention.webhook_deliveries_days", 7),
+    ] {
+        if (1..least).contains(&number(option)) {
+            return Err(layers.refusal(option, format!("must be 0 or at least {least}")));
+        }
     }
     let port = number("operator.port");
     if port != 0 && port == number("server.port") && text("operator.host") == text("server.host") {

@@ -31,6 +31,7 @@ fn the_shipped_file_is_the_default() {
     assert_eq!(shipped.gateway, default.gateway);
     assert_eq!(shipped.management, default.management);
     assert_eq!(shipped.webhooks, default.webhooks);
+    assert_eq!(shipped.retention, default.retention);
     assert_eq!(shipped.checkout, default.checkout);
     assert_eq!(shipped.files, default.files);
     assert_eq!(shipped.log, default.log);

@@ -157,6 +157,17 @@ impl Journal {
         self.space.used()
     }
 
+    /// How far each lane is written.
+    pub fn written(&self) -> Vec<u64> {
+        self.lanes.iter().map(|lane| lane.written()).collect()
+    }
+
+    /// Whether this process has been told that Postgres has everything up to there.
+    pub fn has_committed(&self, written: &[u64]) -> bool {
+        let mut lanes = self.lanes.iter().zip(written);
+        lanes.all(|(lane, written)| lane.committed() >= *written)
+    }
+
     /// Records that Postgres does not have.
     pub fn backlog(&self) -> u64 {
         self.lanes

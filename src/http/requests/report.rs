@@ -25,6 +25,7 @@ use crate::http::state::AppState;
 use crate::http::turns::to_the_end;
 use crate::storage::StorageError;
 use crate::storage::requests as rows;
+use crate::storage::retention;
 
 use super::shown::{MeterKinds, show};
 
@@ -57,7 +58,7 @@ struct Report {
     usage: Usage,
 }
 
-/// POST: 201 with the new request, 200 with the one that has this id already.
+/// POST: 201 with the new request, 200 with the one that has this id already, 409 where that has been purged.
 pub async fn create(auth: SecretKeyAuth, state: State, body: JsonBody) -> Result<HttpResponse, ApiError> {
     let merchant = auth.0.merchant.clone();
     let named = Fields::of_body(&body.0, &FIELDS)?;
@@ -65,6 +66,10 @@ pub async fn create(auth: SecretKeyAuth, state: State, body: JsonBody) -> Result
     let claim = claim(&state, merchant.id, &request_id).await?;
     if let Some(known) = find(&state, merchant.id, &request_id).await? {
         return Ok(HttpResponse::Ok().json(known));
+    }
+    // After the row was not found: what goes in between has left its mark by now.
+    if was_purged(&state, merchant.id, &request_id).await? {
+        return Err(purged());
     }
     let report = read(&state, &merchant, &named, request_id)?;
     // To its end, whether or not the caller waits for it, with the right to the id kept until then.
@@ -92,6 +97,20 @@ pub async fn find(state: &State, merchant: MerchantId, caller_id: &str) -> Resul
         Ok(Some(show(&row, &kinds)))
     });
     Ok(found.await?)
+}
+
+async fn was_purged(state: &State, merchant: MerchantId, caller_id: &str) -> Result<bool, ApiError> {
+    let caller_id = caller_id.to_owned();
+    let known = state
+        .database
+        .run(move |connection| retention::was_reported(connection, merchant, &caller_id));
+    Ok(known.await?)
+}
+
+fn purged() -> ApiError {
+    ApiError::new(ErrorCode::Conflict)
+        .say("A request was reported under this request_id. It was counted, and its details have been purged since.")
+        .param("request_id")
 }
 
 /// Waits for the sole right to report under this id.

@@ -2,6 +2,8 @@
 //! of an attempt is stored together with what it says of the endpoint. An endpoint's row is changed before its
 //! deliveries, as a deletion does, so that nobody waits in a circle.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
@@ -14,13 +16,18 @@ use crate::domain::ids::{CustomerId, DeliveryId, EventId, MerchantId, Mode, Webh
 use crate::domain::webhook::{DeliveryStatus, EndpointFate, EventName, Fate, LONGEST_DELAY_MS};
 use crate::engine::outbox::{ENDPOINT_ATTEMPTS, LEASE_MS};
 use crate::engine::ports::{Answered, Deliveries, EndedAttempt, OutboxAway, OutboxCounts, TakenDelivery, Told};
+use crate::engine::retention::{Age, Kept, PurgeRun, Retention};
 
-/// How long an event is kept, whatever became of it.
-const KEPT_MS: i64 = 30 * 86_400_000;
+/// A window that began longer ago than this has ended, whatever its cycle.
+const LONGEST_WINDOW_S: i64 = 60 * 86_400;
 const SWEPT_AT_ONCE: i64 = 1_000;
 
 /// The outbox in Postgres.
-pub struct PgOutbox(pub Database);
+pub struct PgOutbox {
+    pub database: Database,
+    /// How long an event is kept, whatever became of it; its purge is noted there.
+    pub retention: Arc<Retention>,
+}
 
 impl Deliveries for PgOutbox {
     fn take(&self, now_ms: i64, most: usize) -> Answered<Vec<TakenDelivery>, OutboxAway> {
@@ -60,7 +67,8 @@ impl Deliveries for PgOutbox {
     }
 
     fn sweep(&self, now_ms: i64) -> Answered<(), OutboxAway> {
-        self.run(move |connection| sweep(connection, now_ms))
+        let retention = self.retention.clone();
+        self.run(move |connection| sweep(connection, &retention, now_ms))
     }
 }
 
@@ -70,7 +78,7 @@ impl PgOutbox {
         T: Send + 'static,
         F: FnOnce(&mut PgConnection) -> Result<T, StorageError> + Send + 'static,
     {
-        let database = self.0.clone();
+        let database = self.database.clone();
         Box::pin(async move { database.run(work).await.map_err(|error| OutboxAway(error.to_string())) })
     }
 }
@@ -210,20 +218,39 @@ fn bury(connection: &mut PgConnection, attempt: &EndedAttempt) -> Result<(), Sto
     Ok(())
 }
 
-fn sweep(connection: &mut PgConnection, now_ms: i64) -> Result<(), StorageError> {
-    let oldest_ms = now_ms - KEPT_MS;
-    // Ids begin with their time; the deliveries go with their event. A few at a time, so that nobody waits for long.
-    while sql_query("DELETE FROM webhook_events WHERE id IN (SELECT id FROM webhook_events WHERE id < $1 LIMIT $2)")
-        .bind::<SqlUuid, _>(Uuid::from_u128(compose(Mode::Live, oldest_ms, 0)))
-        .bind::<BigInt, _>(SWEPT_AT_ONCE)
-        .execute(connection)?
-        > 0
-    {}
-    // A window of two months ago has ended, whatever its cycle.
+fn sweep(connection: &mut PgConnection, retention: &Retention, now_ms: i64) -> Result<(), StorageError> {
+    if let Some(days) = Kept::WebhookDeliveries.days(&retention.options()) {
+        let mut run = PurgeRun {
+            began_ms: now_ms,
+            ended_ms: now_ms,
+            rows: 0,
+            error: None,
+        };
+        let swept = sweep_events(connection, Age { now_ms, days }, &mut run.rows);
+        run.error = swept.as_ref().err().map(ToString::to_string);
+        retention.note(Kept::WebhookDeliveries, run);
+        swept?;
+    }
     sql_query("DELETE FROM spend_key_thresholds WHERE cycle <> 'total' AND window_start < $1")
-        .bind::<BigInt, _>((oldest_ms - KEPT_MS).div_euclid(1000))
+        .bind::<BigInt, _>(now_ms.div_euclid(1000) - LONGEST_WINDOW_S)
         .execute(connection)?;
     Ok(())
+}
+
+/// Ids begin with their time; the deliveries go with their event. A few at a time, so that nobody waits for long.
+fn sweep_events(connection: &mut PgConnection, age: Age, rows: &mut u64) -> Result<(), StorageError> {
+    let oldest = Uuid::from_u128(compose(Mode::Live, age.oldest_ms(), 0));
+    loop {
+        let swept =
+            sql_query("DELETE FROM webhook_events WHERE id IN (SELECT id FROM webhook_events WHERE id < $1 LIMIT $2)")
+                .bind::<SqlUuid, _>(oldest)
+                .bind::<BigInt, _>(SWEPT_AT_ONCE)
+                .execute(connection)?;
+        *rows += swept as u64;
+        if swept == 0 {
+            return Ok(());
+        }
+    }
 }
 
 #[derive(QueryableByName)]

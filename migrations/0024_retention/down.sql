@@ -1,0 +1,2 @@
+DROP TABLE purged_reports;
+DROP TABLE purged_requests;
