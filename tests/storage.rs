@@ -14,6 +14,8 @@ mod subscriptions;
 mod tariffs;
 mod tenants;
 mod throughput;
+mod traffic;
+mod traffic_size;
 mod usage;
 mod webhooks;
 mod writer;

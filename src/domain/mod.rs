@@ -28,6 +28,7 @@ pub mod slug;
 pub mod spend;
 pub mod subscription;
 pub mod terms;
+pub mod traffic;
 pub mod usage;
 pub mod webhook;
 mod words;

@@ -175,6 +175,8 @@ pub struct Settlement {
     pub output_cost: Money,
     /// Unix milliseconds.
     pub finished_at_ms: i64,
+    /// When its first token came, in milliseconds after the admission; `None` where it did not stream.
+    pub first_token_ms: Option<u32>,
     /// At most [`Settlement::RESPONSE_ID_BYTES`] bytes.
     pub response_id: String,
     /// `None` where no customer is charged.
@@ -206,6 +208,7 @@ impl OpenRequest {
             input_cost,
             output_cost: cost.saturating_sub(input_cost),
             finished_at_ms: at_ms,
+            first_token_ms: None,
             response_id: String::new(),
             charge: self.crash_charge(output_tokens),
         }

@@ -284,32 +284,30 @@ fn open(worker: &Worker, incoming: &Incoming<'_>, admitted: Admitted<'_>) -> Res
     let hold = granted.map(|granted| granted.guard.hold());
     let (input_estimate, output_nanos_per_million) = quote.pricing.forecast();
     let caller = &incoming.caller;
-    worker
-        .lane()
-        .write_open(&OpenRequest {
-            id: incoming.id,
-            attempt_of,
-            merchant_id: caller.merchant.id,
-            wallet_id: caller.wallet_id,
-            spend_key_id: caller.spend_key.as_ref().map(|settings| settings.id),
-            admission: hold.map_or_else(|| admission_at(now), |hold| hold.admission),
-            admitted_at_ms: granted.map_or(now.wall_ms, |granted| granted.admitted_at_ms),
-            hold: hold.map_or(Money::ZERO, |hold| hold.amount),
-            price_version: price_version(worker, &quote.pricing),
-            provider_key_type: target.owner.key_type(),
-            streaming: shape.is_some_and(|shape| shape.stream),
-            simulated: target.provider.simulated,
-            input_estimate,
-            output_nanos_per_million,
-            provider: target.provider.name.to_string(),
-            model: shape.map(|shape| shape.model.clone()),
-            endpoint: format!("{} {}", incoming.method, public_url(worker, incoming, target)),
-            metadata: incoming.metadata.clone(),
-            metered: billing::record(caller, metering, &quote.pricing),
-        })
-        .map_err(|_| Refusal::Backlog)?;
+    let record = OpenRequest {
+        id: incoming.id,
+        attempt_of,
+        merchant_id: caller.merchant.id,
+        wallet_id: caller.wallet_id,
+        spend_key_id: caller.spend_key.as_ref().map(|settings| settings.id),
+        admission: hold.map_or_else(|| admission_at(now), |hold| hold.admission),
+        admitted_at_ms: granted.map_or(now.wall_ms, |granted| granted.admitted_at_ms),
+        hold: hold.map_or(Money::ZERO, |hold| hold.amount),
+        price_version: price_version(worker, &quote.pricing),
+        provider_key_type: target.owner.key_type(),
+        streaming: shape.is_some_and(|shape| shape.stream),
+        simulated: target.provider.simulated,
+        input_estimate,
+        output_nanos_per_million,
+        provider: target.provider.name.to_string(),
+        model: shape.map(|shape| shape.model.clone()),
+        endpoint: format!("{} {}", incoming.method, public_url(worker, incoming, target)),
+        metadata: incoming.metadata.clone(),
+        metered: billing::record(caller, metering, &quote.pricing),
+    };
+    worker.lane().write_open(&record).map_err(|_| Refusal::Backlog)?;
     let watch = Watch::begin(worker, prepared);
-    Ok(worker.open_call(incoming.id, caller, quote.pricing.clone(), watch))
+    Ok(worker.open_call(&record, caller, quote.pricing.clone(), watch))
 }
 
 /// The book that the call is priced by; a reload on the way changes nothing of it.

@@ -133,7 +133,10 @@ pub struct OpenCall {
     /// Whether the caller's own credential pays the provider: then the wallet does not.
     pub(super) wallet_pays: bool,
     /// Output tokens counted so far, for the estimate of a call that is dropped.
-    pub served_tokens: u64,
+    pub(super) served_tokens: u64,
+    pub(super) admitted_at_ms: i64,
+    /// When the first token came, in milliseconds after the admission.
+    pub(super) first_token_ms: Option<u32>,
     /// Where the answer's owner is noted, of answers that OpenAI keeps under the operator's account.
     pub(super) answers: Option<(Arc<Answers>, MerchantId)>,
     pub(super) watch: Watch,
@@ -205,6 +208,15 @@ impl OpenCall {
         covered
     }
 
+    /// Notes how many output tokens a stream has served, and when the first of them came.
+    pub fn serve(&mut self, tokens: u64) {
+        self.served_tokens = tokens;
+        if tokens > 0 && self.first_token_ms.is_none() {
+            let took_ms = self.clock.wall_ms().saturating_sub(self.admitted_at_ms);
+            self.first_token_ms = Some(u32::try_from(took_ms.max(0)).unwrap_or(u32::MAX));
+        }
+    }
+
     /// Records how far a stream has come.
     pub fn record_progress(&self) {
         self.lane.write_progress(self.id, self.served_tokens);
@@ -265,6 +277,7 @@ impl OpenCall {
             input_cost: costs.input,
             output_cost: costs.output,
             finished_at_ms: self.clock.wall_ms(),
+            first_token_ms: self.first_token_ms,
             response_id: ending.response_id,
             charge,
         });

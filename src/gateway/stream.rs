@@ -272,7 +272,7 @@ impl StreamPump {
 
     fn note_progress(&mut self) {
         let tokens = self.reader.content_tokens();
-        self.errand.call.served_tokens = tokens;
+        self.errand.call.serve(tokens);
         let interval = Duration::from_millis(self.worker.progress_interval_ms());
         let due = tokens >= self.recorded_tokens + PROGRESS_TOKENS
             || (tokens > self.recorded_tokens && self.recorded_at.elapsed() >= interval);

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use arc_swap::Guard;
 
-use crate::domain::ids::{Mode, RequestId};
+use crate::domain::ids::Mode;
 use crate::domain::money::Money;
 use crate::domain::price::{ModelPrice, PriceBook};
+use crate::domain::request::OpenRequest;
 use crate::engine::accounts::Accounts;
 use crate::engine::answers::Answers;
 use crate::engine::clock::Clock;
@@ -185,9 +186,15 @@ impl Worker {
         &self.own.pumps
     }
 
-    pub(super) fn open_call(&self, id: RequestId, caller: &Caller, pricing: Pricing, watch: Watch) -> OpenCall {
+    pub(super) fn open_call(
+        &self,
+        record: &OpenRequest,
+        caller: &Caller,
+        pricing: Pricing,
+        watch: Watch,
+    ) -> OpenCall {
         OpenCall {
-            id,
+            id: record.id,
             pricing,
             wallet_id: caller.wallet_id,
             lane: self.own.lane.clone(),
@@ -199,6 +206,8 @@ impl Worker {
             metering: None,
             wallet_pays: caller.provider_key.is_none(),
             served_tokens: 0,
+            admitted_at_ms: record.admitted_at_ms,
+            first_token_ms: None,
             answers: None,
             watch,
             settled: false,

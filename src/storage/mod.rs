@@ -29,6 +29,7 @@ mod schema;
 pub mod sessions;
 pub mod spend_keys;
 pub mod subscriptions;
+pub mod traffic;
 pub mod usage;
 pub mod wallets;
 pub mod webhooks;

@@ -79,7 +79,7 @@ macro_rules! with_purged {
     };
 }
 
-const QUESTIONS: [Question; 18] = [
+const QUESTIONS: [Question; 21] = [
     money(
         "ledger_entries_sum_to_zero",
         sides!(
@@ -194,6 +194,29 @@ const QUESTIONS: [Question; 18] = [
             with_purged!("sum(charge)", "customer_id IS NOT NULL", "customer_charge", "true"),
             "SELECT sum(charge) FROM usage_quarters WHERE ($1 IS NULL OR merchant_id = $1) \
              AND meter_id <> '00000000-0000-0000-0000-000000000000'"
+        ),
+    ),
+    money(
+        "traffic_by_hours",
+        sides!(
+            "SELECT sum(cost) FROM traffic_hours WHERE $1 IS NULL OR merchant_id = $1",
+            "SELECT sum(cost) FROM usage_quarters WHERE owner_id = merchant_id AND ($1 IS NULL OR merchant_id = $1)"
+        ),
+    ),
+    count(
+        "requests_by_hours",
+        sides!(
+            "SELECT sum(request_count) FROM traffic_hours WHERE $1 IS NULL OR merchant_id = $1",
+            "SELECT sum(request_count) FROM usage_quarters \
+             WHERE owner_id = merchant_id AND ($1 IS NULL OR merchant_id = $1)"
+        ),
+    ),
+    money(
+        "spend_of_keys_by_days",
+        sides!(
+            "SELECT sum(cost) FROM traffic_key_days WHERE $1 IS NULL OR merchant_id = $1",
+            "SELECT sum(c.total_spend) FROM spend_key_counters c JOIN spend_keys k ON k.id = c.key_id \
+             WHERE $1 IS NULL OR k.merchant_id = $1"
         ),
     ),
     count(

@@ -9,6 +9,7 @@ mod deltas;
 mod rollups;
 mod statements;
 mod thresholds;
+mod traffic;
 
 use diesel::Connection as _;
 use diesel::PgConnection;
@@ -109,6 +110,7 @@ fn move_balances(connection: &mut PgConnection, written: &Written<'_>) -> Result
     credit::move_credit(connection, &deltas.credit)?;
     credit::move_quantities(connection, &deltas.quantities)?;
     rollups::add(connection, &written.settled)?;
+    traffic::add(connection, &written.settled)?;
     statements::insert_ledger(connection, batch_id, &deltas.ledger)?;
     Ok(thresholds::tell(connection, &deltas, written.latest_instant_ms())?)
 }

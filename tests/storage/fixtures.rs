@@ -190,6 +190,7 @@ pub fn settled(tenant: Tenant, key: Option<SpendKeyId>, cost_nanos: i64) -> (Ope
         input_cost: Money::ZERO,
         output_cost: Money::from_nanos(cost_nanos),
         finished_at_ms: NOON_MS + 1_500,
+        first_token_ms: None,
         response_id: "chatcmpl-1".to_owned(),
         charge: None,
     };

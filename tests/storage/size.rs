@@ -152,7 +152,7 @@ fn fastest(mut work: impl FnMut()) -> Duration {
 }
 
 /// What the writer's process in the database has used.
-fn processor_time(storage: &mut Storage) -> Duration {
+pub fn processor_time(storage: &mut Storage) -> Duration {
     let writer = "SELECT min(pid) FROM pg_stat_activity WHERE datname = current_database() AND query = 'COMMIT'";
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", storage.number(writer))).unwrap_or_default();
     let ticks: u64 = stat

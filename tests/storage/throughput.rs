@@ -7,6 +7,7 @@ use caldera::storage::writer::PgSink;
 use caldera::storage::{lease, replica};
 
 use super::fixtures::{Storage, batch, settled};
+use super::size::processor_time;
 
 #[test]
 #[ignore = "a measurement"]
@@ -31,7 +32,12 @@ fn the_writer_keeps_up_with_twenty_thousand_rows_a_second() {
     for batch in &batches {
         sink.write(batch).unwrap();
     }
-    println!("{} rows in {:?}", batches.len() * 1_000, started.elapsed());
+    println!(
+        "{} rows in {:?}; {:.1?} of a processor in the database",
+        batches.len() * 1_000,
+        started.elapsed(),
+        processor_time(&mut storage)
+    );
     let started = Instant::now();
     let replica = replica::load(&mut storage.connection).unwrap();
     println!("{} keys loaded in {:?}", replica.spend_keys.len(), started.elapsed());

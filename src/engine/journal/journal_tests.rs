@@ -96,6 +96,7 @@ fn settlement(id: u128, nanos: i64) -> Settlement {
         input_cost: Money::ZERO,
         output_cost: Money::ZERO,
         finished_at_ms: 2,
+        first_token_ms: None,
         response_id: "chatcmpl-1".into(),
         charge: None,
     }

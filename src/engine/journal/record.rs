@@ -18,8 +18,10 @@ use super::fields::{Reader, Writer};
 const HEAD: usize = 4 + 4 + 8 + 1;
 /// A longer record is damage: metadata is at most 100 pairs of 255 and 255 characters of up to 4 bytes.
 const LONGEST: usize = 1 << 20;
-/// No settlement is longer: fixed fields, a bounded response id, every rare count, and a charge.
-pub const LONGEST_SETTLEMENT: u64 = 328 + charge::LONGEST;
+/// Beside the rare counts that there are: that the first token's time stands behind them.
+const FIRST_TOKEN: u32 = 1 << 31;
+/// No settlement is longer: fixed fields, a bounded response id, every rare count, the first token, and a charge.
+pub const LONGEST_SETTLEMENT: u64 = 332 + charge::LONGEST;
 /// A progress record, exactly.
 pub const PROGRESS_LENGTH: u64 = HEAD as u64 + 24;
 
@@ -123,8 +125,8 @@ pub fn encode_settle(sequence: u64, settlement: &Settlement, buffer: &mut Vec<u8
         writer.text(bounded(&settlement.response_id, Settlement::RESPONSE_ID_BYTES));
         let charge = settlement.charge.as_ref();
         let rare = settlement.usage.rare();
-        if rare != [0; RARE_COUNT] || charge.is_some() {
-            write_rare(rare, writer);
+        if rare != [0; RARE_COUNT] || settlement.first_token_ms.is_some() || charge.is_some() {
+            write_rare(rare, settlement.first_token_ms, writer);
         }
         if let Some(charge) = charge {
             charge::write_charge(charge, writer);
@@ -132,13 +134,16 @@ pub fn encode_settle(sequence: u64, settlement: &Settlement, buffer: &mut Vec<u8
     });
 }
 
-/// Which of the counts are not zero, then those.
-fn write_rare(counts: [u64; RARE_COUNT], writer: &mut Writer<'_>) {
+/// Which of the counts are not zero, and whether there is a first token, then those.
+fn write_rare(counts: [u64; RARE_COUNT], first_token_ms: Option<u32>, writer: &mut Writer<'_>) {
     let present = |place: usize| u32::from(counts[place] != 0) << place;
     let mask = (0..counts.len()).map(present).sum::<u32>();
-    writer.u32(mask);
+    writer.u32(mask | first_token_ms.map_or(0, |_| FIRST_TOKEN));
     for count in counts.into_iter().filter(|count| *count != 0) {
         writer.u64(count);
+    }
+    if let Some(first_token_ms) = first_token_ms {
+        writer.u32(first_token_ms);
     }
 }
 
@@ -286,7 +291,7 @@ fn settlement(reader: &mut Reader<'_>) -> Option<Settlement> {
     let output_cost = Money::from_nanos(reader.i64()?);
     let finished_at_ms = reader.i64()?;
     let response_id = reader.text()?;
-    read_rare(&mut counts[USUAL_COUNT..], reader)?;
+    let first_token_ms = read_rare(&mut counts[USUAL_COUNT..], reader)?;
     let charge = match reader.is_empty() {
         true => None,
         false => Some(charge::read_charge(reader)?),
@@ -301,16 +306,19 @@ fn settlement(reader: &mut Reader<'_>) -> Option<Settlement> {
         input_cost,
         output_cost,
         finished_at_ms,
+        first_token_ms,
         response_id,
         charge,
     })
 }
 
-fn read_rare(counts: &mut [u64], reader: &mut Reader<'_>) -> Option<()> {
+/// Fills the counts; the inner value is the first token's time, where there is one.
+fn read_rare(counts: &mut [u64], reader: &mut Reader<'_>) -> Option<Option<u32>> {
     if reader.is_empty() {
-        return Some(());
+        return Some(None);
     }
-    let mask = reader.u32()?;
+    let flags = reader.u32()?;
+    let mask = flags & !FIRST_TOKEN;
     if mask >> counts.len() != 0 {
         return None;
     }
@@ -319,7 +327,10 @@ fn read_rare(counts: &mut [u64], reader: &mut Reader<'_>) -> Option<()> {
             *count = reader.u64()?;
         }
     }
-    Some(())
+    match flags & FIRST_TOKEN {
+        0 => Some(None),
+        _ => reader.u32().map(Some),
+    }
 }
 
 fn movement(reader: &mut Reader<'_>) -> Option<Movement> {

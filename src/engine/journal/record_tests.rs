@@ -51,6 +51,7 @@ fn settlement_of(seed: u128, text: &str) -> Settlement {
         input_cost: Money::from_nanos(1),
         output_cost: Money::from_nanos(2),
         finished_at_ms: -1,
+        first_token_ms: seed.is_multiple_of(5).then_some(1_234),
         response_id: bounded(text, Settlement::RESPONSE_ID_BYTES).to_owned(),
         charge: seed.is_multiple_of(4).then(|| charge_of(seed as usize % 9)),
     }
@@ -145,6 +146,7 @@ fn a_settlement_never_outgrows_the_space_set_aside_for_it() {
     let mut settlement = settlement_of(1, &long);
     settlement.response_id = long;
     settlement.usage = Usage::from_array([u64::MAX; COUNTS]);
+    settlement.first_token_ms = Some(u32::MAX);
     settlement.charge = Some(charge_of(Charge::PARTS_MOST + 5));
     let mut bytes = Vec::new();
     encode_settle(u64::MAX, &settlement, &mut bytes);

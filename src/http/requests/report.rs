@@ -246,6 +246,7 @@ async fn make(state: &State, merchant: &Merchant, report: Report) -> Result<(), 
         input_cost: Money::ZERO,
         output_cost: Money::ZERO,
         finished_at_ms: now.wall_ms,
+        first_token_ms: None,
         response_id: String::new(),
         charge: None,
     };

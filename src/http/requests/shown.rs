@@ -107,6 +107,9 @@ fn show_with_nulls(row: &RequestRow, kinds: &MeterKinds) -> Value {
         "http_status": row.http_status,
         "streaming": row.streaming,
         "simulated": row.simulated,
+        "hold": row.hold,
+        "duration_ms": row.duration_ms(),
+        "first_token_ms": row.first_token_ms,
         "timestamp": iso_millis(row.finished_at_ms),
         "created_at": iso_millis(row.admitted_at_ms),
     })

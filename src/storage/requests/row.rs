@@ -52,6 +52,22 @@ pub struct RequestRow {
     pub response_id: Option<String>,
     pub admitted_at_ms: i64,
     pub finished_at_ms: i64,
+    /// When its first token came, in milliseconds after the admission; `None` where it did not stream.
+    pub first_token_ms: Option<u64>,
+    /// What was held at the admission; `None` where nothing was, or nobody wrote it down.
+    pub hold: Option<Money>,
+}
+
+impl RequestRow {
+    /// From the admission to the end; `None` where nobody knows when it ended, or no call was made.
+    pub fn duration_ms(&self) -> Option<u64> {
+        match self.usage_source {
+            UsageSource::CrashEstimate | UsageSource::Reported => None,
+            UsageSource::Provider | UsageSource::Partial | UsageSource::Estimated | UsageSource::None => {
+                u64::try_from(self.finished_at_ms.saturating_sub(self.admitted_at_ms)).ok()
+            }
+        }
+    }
 }
 
 #[derive(QueryableByName)]
@@ -112,6 +128,10 @@ pub struct StoredRequest {
     admitted_at: DateTime<Utc>,
     #[diesel(sql_type = Timestamptz)]
     finished_at: DateTime<Utc>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    first_token_ms: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    hold: Option<i64>,
 }
 
 #[derive(QueryableByName)]
@@ -174,6 +194,8 @@ impl TryFrom<StoredRequest> for RequestRow {
             response_id: row.response_id,
             admitted_at_ms: row.admitted_at.timestamp_millis(),
             finished_at_ms: row.finished_at.timestamp_millis(),
+            first_token_ms: row.first_token_ms.map(i64::unsigned_abs),
+            hold: row.hold.map(Money::from_nanos),
         })
     }
 }

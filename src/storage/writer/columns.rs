@@ -38,6 +38,8 @@ pub struct RequestColumns {
     pub finished_at: Vec<DateTime<Utc>>,
     pub attempt_of: Vec<Option<Uuid>>,
     pub rare_usage: Vec<Option<Value>>,
+    pub first_token_ms: Vec<Option<i64>>,
+    pub hold: Vec<Option<i64>>,
 }
 
 /// Those of the requests of meters and customers, beside [`RequestColumns`].
@@ -109,6 +111,8 @@ impl RequestColumns {
         self.finished_at.push(column::instant(settlement.finished_at_ms));
         self.attempt_of.push(open.attempt_of.map(RequestId::uuid));
         self.rare_usage.push(rare_usage(settlement.usage));
+        self.first_token_ms.push(settlement.first_token_ms.map(i64::from));
+        self.hold.push(Some(open.hold.nanos()).filter(|nanos| *nanos > 0));
     }
 }
 

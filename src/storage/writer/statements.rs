@@ -126,6 +126,8 @@ fn bound(query: Insertion, columns: RequestColumns) -> Insertion {
         .bind::<Array<Timestamptz>, _>(columns.finished_at)
         .bind::<Array<Nullable<SqlUuid>>, _>(columns.attempt_of)
         .bind::<Array<Nullable<Jsonb>>, _>(columns.rare_usage)
+        .bind::<Array<Nullable<BigInt>>, _>(columns.first_token_ms)
+        .bind::<Array<Nullable<BigInt>>, _>(columns.hold)
 }
 
 /// A statement whose arrays are added one by one.
@@ -138,10 +140,11 @@ macro_rules! insert_requests {
              provider_key_type, streaming, simulated, status, http_status, usage_source, input_tokens, \
              cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens, reasoning_tokens, \
              audio_input_tokens, audio_output_tokens, web_searches, cost, input_cost, output_cost, price_version, \
-             metadata, response_id, admitted_at, finished_at, attempt_of, rare_usage",
+             metadata, response_id, admitted_at, finished_at, attempt_of, rare_usage, \
+             first_token_ms, hold",
             $more,
             ") SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-             $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32",
+             $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34",
             $places,
             ") ON CONFLICT (id) DO NOTHING RETURNING id"
         )
@@ -151,7 +154,7 @@ macro_rules! insert_requests {
 const INSERT_REQUESTS: &str = insert_requests!("", "");
 const INSERT_METERED: &str = insert_requests!(
     ", meter_id, customer_id, caller_id, charge, charge_detail",
-    ", $33, $34, $35, $36, $37"
+    ", $35, $36, $37, $38, $39"
 );
 
 /// Inserts what is new of these, and returns that.

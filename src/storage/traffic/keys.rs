@@ -1,0 +1,185 @@
+//! Which spend keys used most, out of their days, and how the use of a few of them went.
+
+use chrono::{DateTime, Utc};
+use diesel::connection::SimpleConnection as _;
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{Array, BigInt, Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use uuid::Uuid;
+
+use super::super::StorageError;
+use super::{Step, TrafficPeriod};
+use crate::domain::ids::{MerchantId, SpendKeyId};
+use crate::domain::money::Money;
+
+/// What one key used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFigures {
+    pub spend_key_id: SpendKeyId,
+    /// Also of a key that is revoked.
+    pub name: String,
+    pub totals: KeyTotals,
+}
+
+/// Sums over requests of keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyTotals {
+    pub request_count: u64,
+    pub error_count: u64,
+    pub tokens: u64,
+    pub cost: Money,
+}
+
+/// Those that spent most, and what all of them used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TopKeys {
+    /// The one that spent most first.
+    pub keys: Vec<KeyFigures>,
+    pub key_count: u64,
+    pub totals: KeyTotals,
+}
+
+/// What a key used in one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyPart {
+    pub at: DateTime<Utc>,
+    pub spend_key_id: SpendKeyId,
+    pub request_count: u64,
+    pub tokens: u64,
+    pub cost: Money,
+}
+
+/// The keys that spent most in a period, at most so many.
+pub fn top_keys(
+    connection: &mut PgConnection,
+    merchant: MerchantId,
+    period: TrafficPeriod,
+    most: u32,
+) -> Result<TopKeys, StorageError> {
+    let rows: Vec<StoredKey> = sql_query(
+        "SELECT t.*, k.name FROM ( \
+         SELECT spend_key_id, sum(request_count)::bigint AS request_count, sum(error_count)::bigint AS error_count, \
+         least(sum(tokens), 9223372036854775807)::bigint AS tokens, \
+         least(sum(cost), 9223372036854775807)::bigint AS cost, \
+         count(*) OVER () AS key_count, (sum(sum(request_count)) OVER ())::bigint AS all_requests, \
+         (sum(sum(error_count)) OVER ())::bigint AS all_errors, \
+         least(sum(sum(tokens)) OVER (), 9223372036854775807)::bigint AS all_tokens, \
+         least(sum(sum(cost)) OVER (), 9223372036854775807)::bigint AS all_cost \
+         FROM traffic_key_days WHERE merchant_id = $1 AND day >= $2 AND day <= $3 \
+         GROUP BY spend_key_id ORDER BY cost DESC, request_count DESC, spend_key_id LIMIT $4) t \
+         LEFT JOIN spend_keys k ON k.id = t.spend_key_id AND k.merchant_id = $1 \
+         ORDER BY t.cost DESC, t.request_count DESC, t.spend_key_id",
+    )
+    .bind::<SqlUuid, _>(merchant.uuid())
+    .bind::<Date, _>(period.first)
+    .bind::<Date, _>(period.last)
+    .bind::<BigInt, _>(i64::from(most))
+    .load(connection)?;
+    let mut top = TopKeys::default();
+    for row in rows {
+        top.key_count = row.key_count.unsigned_abs();
+        top.totals = KeyTotals {
+            request_count: row.all_requests.unsigned_abs(),
+            error_count: row.all_errors.unsigned_abs(),
+            tokens: row.all_tokens.unsigned_abs(),
+            cost: Money::from_nanos(row.all_cost),
+        };
+        top.keys.push(KeyFigures {
+            spend_key_id: SpendKeyId::from_uuid(row.spend_key_id),
+            name: row.name.unwrap_or_default(),
+            totals: KeyTotals {
+                request_count: row.request_count.unsigned_abs(),
+                error_count: row.error_count.unsigned_abs(),
+                tokens: row.tokens.unsigned_abs(),
+                cost: Money::from_nanos(row.cost),
+            },
+        });
+    }
+    Ok(top)
+}
+
+/// What these keys used by step; in no order. Each key's rows are looked up by themselves: the planner is kept from
+/// reading those of all others.
+pub fn key_series(
+    connection: &mut PgConnection,
+    merchant: MerchantId,
+    period: TrafficPeriod,
+    of: (&[SpendKeyId], Step),
+) -> Result<Vec<KeyPart>, StorageError> {
+    let (keys, step) = of;
+    let keys: Vec<Uuid> = keys.iter().map(|key| key.uuid()).collect();
+    let statement = match step {
+        Step::Day => DAYS,
+        Step::Hour => HOURS,
+    };
+    let rows: Vec<StoredKeyPart> = connection.transaction(|connection| {
+        connection.batch_execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")?;
+        sql_query(statement)
+            .bind::<SqlUuid, _>(merchant.uuid())
+            .bind::<Timestamptz, _>(period.start())
+            .bind::<Timestamptz, _>(period.end())
+            .bind::<Array<SqlUuid>, _>(keys)
+            .load(connection)
+    })?;
+    let part = |row: StoredKeyPart| KeyPart {
+        at: row.at,
+        spend_key_id: SpendKeyId::from_uuid(row.spend_key_id),
+        request_count: row.request_count.unsigned_abs(),
+        tokens: row.tokens.unsigned_abs(),
+        cost: Money::from_nanos(row.cost),
+    };
+    Ok(rows.into_iter().map(part).collect())
+}
+
+const DAYS: &str = "SELECT (d.day AT TIME ZONE 'UTC') AS at, t.spend_key_id, t.request_count, t.tokens, t.cost \
+    FROM unnest($4) AS k(id) \
+    CROSS JOIN generate_series($2 AT TIME ZONE 'UTC', $3 AT TIME ZONE 'UTC' - interval '1 day', '1 day') AS d(day) \
+    CROSS JOIN LATERAL (SELECT * FROM traffic_key_days WHERE merchant_id = $1 AND day = d.day::date \
+    AND spend_key_id = k.id OFFSET 0) AS t";
+
+const HOURS: &str = "SELECT date_bin('1 hour', q.quarter, TIMESTAMPTZ '2000-01-01 00:00:00+00') AS at, \
+    k.id AS spend_key_id, sum(q.request_count)::bigint AS request_count, \
+    least(sum(q.tokens), 9223372036854775807)::bigint AS tokens, \
+    least(sum(q.cost), 9223372036854775807)::bigint AS cost FROM unnest($4) AS k(id) \
+    JOIN usage_quarters q ON q.merchant_id = $1 AND q.owner_id = k.id \
+    AND q.meter_id = '00000000-0000-0000-0000-000000000000' AND q.quarter >= $2 AND q.quarter < $3 GROUP BY 1, 2";
+
+#[derive(QueryableByName)]
+struct StoredKey {
+    #[diesel(sql_type = SqlUuid)]
+    spend_key_id: Uuid,
+    #[diesel(sql_type = Nullable<Text>)]
+    name: Option<String>,
+    #[diesel(sql_type = BigInt)]
+    request_count: i64,
+    #[diesel(sql_type = BigInt)]
+    error_count: i64,
+    #[diesel(sql_type = BigInt)]
+    tokens: i64,
+    #[diesel(sql_type = BigInt)]
+    cost: i64,
+    #[diesel(sql_type = BigInt)]
+    key_count: i64,
+    #[diesel(sql_type = BigInt)]
+    all_requests: i64,
+    #[diesel(sql_type = BigInt)]
+    all_errors: i64,
+    #[diesel(sql_type = BigInt)]
+    all_tokens: i64,
+    #[diesel(sql_type = BigInt)]
+    all_cost: i64,
+}
+
+#[derive(QueryableByName)]
+struct StoredKeyPart {
+    #[diesel(sql_type = Timestamptz)]
+    at: DateTime<Utc>,
+    #[diesel(sql_type = SqlUuid)]
+    spend_key_id: Uuid,
+    #[diesel(sql_type = BigInt)]
+    request_count: i64,
+    #[diesel(sql_type = BigInt)]
+    tokens: i64,
+    #[diesel(sql_type = BigInt)]
+    cost: i64,
+}
