@@ -52,6 +52,13 @@ fn read_ulid(text: &str) -> Option<u128> {
     })
 }
 
+/// The first and the last value whose text begins so; `None` where none does.
+fn ulids_beginning(text: &str) -> Option<(u128, u128)> {
+    let missing = 26usize.checked_sub(text.len())?;
+    let filled = |digit: &str| read_ulid(&format!("{text}{}", digit.repeat(missing)));
+    filled("0").zip(filled("Z").or_else(|| text.is_empty().then_some(u128::MAX)))
+}
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
         $(#[$doc])*
@@ -86,6 +93,14 @@ macro_rules! ids {
 
             pub const fn from_uuid(uuid: Uuid) -> Self {
                 Self(uuid.as_u128())
+            }
+
+            /// The first and the last id that begin with this text, which must have the prefix of their kind; `None` where
+            /// none does. Between them may stand ids of the other mode.
+            pub fn beginning(text: &str) -> Option<(Self, Self)> {
+                let rest = text.strip_prefix($prefix)?;
+                let (first, last) = ulids_beginning(rest.strip_prefix("test_").unwrap_or(rest))?;
+                Some((Self(first), Self(last)))
             }
 
             pub fn mode(self) -> Mode {
@@ -125,6 +140,12 @@ macro_rules! ids {
                 };
                 let id = read_ulid(rest).map(Self).ok_or(IdError)?;
                 if id.mode() == mode { Ok(id) } else { Err(IdError) }
+            }
+        }
+
+        impl From<$name> for Uuid {
+            fn from(id: $name) -> Self {
+                id.uuid()
             }
         }
 
@@ -190,6 +211,30 @@ ids! {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn the_beginning_of_an_id_names_all_that_go_on_from_it() {
+        let id = RequestId::compose(Mode::Live, 1_700_000_000_000, 123_456);
+        let text = id.to_string();
+        for length in 4..=text.len() {
+            let (first, last) = RequestId::beginning(&text[..length]).unwrap();
+            assert!(first <= id && id <= last, "{}", &text[..length]);
+        }
+        assert_eq!(RequestId::beginning(&text), Some((id, id)));
+        assert_eq!(RequestId::beginning("req_"), Some((RequestId(0), RequestId(u128::MAX))));
+        assert!(RequestId::beginning("req_test_01").is_some());
+        for junk in [
+            "",
+            "req",
+            "wal_01",
+            "req_8",
+            "req_01U",
+            "req_01\u{e4}",
+            &format!("{text}0"),
+        ] {
+            assert_eq!(RequestId::beginning(junk), None, "{junk}");
+        }
+    }
 
     #[test]
     fn an_id_is_prefix_mode_and_ulid() {

@@ -25,6 +25,7 @@ use crate::storage::page::Page;
 use self::body::CustomerChange;
 use self::subscription::{first_subscription, in_brief, subscription_of, subscriptions_of};
 use super::auth::SecretKeyAuth;
+use super::csv::{self, Column, Format};
 use super::error::{ApiError, ErrorCode};
 use super::json_body::JsonBody;
 use super::page::{envelope, read_page};
@@ -73,10 +74,47 @@ pub async fn create(auth: SecretKeyAuth, state: State, body: JsonBody) -> Result
     }
 }
 
-/// GET of the list, newest first.
+/// GET of the list, newest first. `search` finds by name, email, reference id and id; `format=csv` gives a table of all that
+/// is found.
 pub async fn list(auth: SecretKeyAuth, state: State, query: Query) -> Result<HttpResponse, ApiError> {
+    if Format::read(&query)? == Format::Csv {
+        return table(auth, state, query).await;
+    }
     let found = load_page(&auth, &state, &query).await?;
     Ok(HttpResponse::Ok().json(envelope(&found, |(row, subscription)| show(row, subscription))))
+}
+
+const COLUMNS: [Column; 10] = [
+    ("customer_id", "/customer_id"),
+    ("reference_id", "/reference_id"),
+    ("first_name", "/contact/first_name"),
+    ("last_name", "/contact/last_name"),
+    ("email", "/contact/email"),
+    ("phone", "/contact/phone"),
+    ("plan", "/subscription/plan/name"),
+    ("credit_remaining", "/subscription/credits/total_remaining"),
+    ("metadata", "/metadata"),
+    ("created_at", "/created_at"),
+];
+
+async fn table(auth: SecretKeyAuth, state: State, query: Query) -> Result<HttpResponse, ApiError> {
+    let (search, merchant_id) = (query.search()?, auth.merchant_id());
+    csv::stream("customers", &COLUMNS, move |page| {
+        let (state, search) = (state.clone(), search.clone());
+        async move {
+            let found = state
+                .database
+                .run(move |connection| rows::search(connection, merchant_id, &search, page))
+                .await?;
+            let subscriptions = subscriptions_of(&state, &found.rows).await?;
+            let cells = |(row, subscription)| csv::cells(&show(row, subscription), &COLUMNS);
+            Ok(csv::Part {
+                rows: found.rows.iter().zip(&subscriptions).map(cells).collect(),
+                next: found.next,
+            })
+        }
+    })
+    .await
 }
 
 /// A page of customers, each with his whole subscription; `reference_id` names the only one who is asked for.
@@ -85,11 +123,11 @@ pub(super) async fn load_page(
     state: &State,
     query: &Query,
 ) -> Result<Page<(CustomerRow, Value)>, ApiError> {
-    let (page, merchant_id) = (read_page(query)?, auth.merchant_id());
+    let (page, search, merchant_id) = (read_page(query)?, query.search()?, auth.merchant_id());
     let reference_id = query.text("reference_id")?.map(str::to_owned);
     let work = state.database.run(move |connection| {
         let Some(reference_id) = reference_id else {
-            return rows::list(connection, merchant_id, page);
+            return rows::search(connection, merchant_id, &search, page);
         };
         let rows = match rows::find_by_reference(connection, merchant_id, &reference_id) {
             Ok(row) => vec![row],

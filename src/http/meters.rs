@@ -68,12 +68,12 @@ pub async fn create(auth: SecretKeyAuth, state: State, body: JsonBody) -> Result
     Ok(HttpResponse::Created().json(show(&row)))
 }
 
-/// GET of the list, newest first.
+/// GET of the list, newest first; `search` finds by name, slug and id.
 pub async fn list(auth: SecretKeyAuth, state: State, query: Query) -> Result<HttpResponse, ApiError> {
-    let (page, merchant_id) = (read_page(&query)?, auth.merchant_id());
+    let (page, search, merchant_id) = (read_page(&query)?, query.search()?, auth.merchant_id());
     let found = state
         .database
-        .run(move |connection| rows::list(connection, merchant_id, page))
+        .run(move |connection| rows::search(connection, merchant_id, &search, page))
         .await?;
     Ok(HttpResponse::Ok().json(envelope(&found, show)))
 }

@@ -6,11 +6,13 @@ use std::str::FromStr;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
+use chrono::{DateTime, FixedOffset, NaiveDate};
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
 use super::fields::check_text;
 use super::vocabulary::older_names;
+use crate::storage::search::Search;
 
 /// The decoded pairs, in their order.
 pub struct Query(Vec<(String, String)>);
@@ -49,6 +51,55 @@ impl Query {
     pub fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
         let values = self.0.iter().filter(move |(key, _)| key == name);
         values.map(|(_, value)| value.as_str())
+    }
+
+    /// What is looked for: `search`, at most 255 characters.
+    pub fn search(&self) -> Result<Search, ApiError> {
+        let Some(text) = self.text("search")? else {
+            return Ok(Search::default());
+        };
+        check_text(text, 255).map_err(|why| ApiError::invalid("search", why))?;
+        Ok(Search::new(text))
+    }
+
+    /// A text to compare with, of at most so many characters.
+    pub fn plain_text(&self, name: &str, most: usize) -> Result<Option<String>, ApiError> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        check_text(text, most).map_err(|why| ApiError::invalid(name, why))?;
+        Ok(Some(text.to_owned()))
+    }
+
+    /// An instant with its offset. A `+` that nobody encoded has become a blank on the way.
+    pub fn instant(&self, name: &str) -> Result<Option<DateTime<FixedOffset>>, ApiError> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let wrong = || ApiError::invalid(name, "must be an ISO 8601 instant such as \"2026-01-31T00:00:00Z\"");
+        DateTime::parse_from_rfc3339(&text.replace(' ', "+"))
+            .map(Some)
+            .map_err(|_| wrong())
+    }
+
+    /// A day, as `2026-01-31`.
+    pub fn day(&self, name: &str) -> Result<Option<NaiveDate>, ApiError> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let wrong = || ApiError::invalid(name, "must be a day such as \"2026-01-31\"");
+        NaiveDate::parse_from_str(text, "%Y-%m-%d")
+            .map(Some)
+            .map_err(|_| wrong())
+    }
+
+    /// One of these values, by its word.
+    pub fn one_of<T: Copy>(
+        &self,
+        name: &str,
+        values: &[T],
+        word: impl Fn(T) -> &'static str,
+    ) -> Result<Option<T>, ApiError> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let found = values.iter().copied().find(|value| word(*value) == text);
+        found.map(Some).ok_or_else(|| {
+            let words: Vec<&str> = values.iter().map(|value| word(*value)).collect();
+            ApiError::invalid(name, format!("must be one of {}", words.join(", ")))
+        })
     }
 
     /// An id of the kind that is asked for.

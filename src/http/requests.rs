@@ -1,6 +1,7 @@
 //! `/v1/requests`: the rows of usage. A row is written in a batch a moment after its call has ended, so the look-up of
 //! one row waits for the batch, up to half a second, before it says that there is no such request.
 
+mod listing;
 mod report;
 mod shown;
 
@@ -12,12 +13,12 @@ use crate::domain::ids::{CustomerId, MerchantId, MeterId, RequestId, SpendKeyId}
 use crate::storage::StorageError;
 use crate::storage::requests::{self as rows, RequestFilter, RequestRow};
 
+pub use self::listing::{list, read_search};
 pub use self::report::create;
 use self::shown::{MeterKinds, show};
 
 use super::auth::SecretKeyAuth;
 use super::error::{ApiError, ErrorCode};
-use super::page::{envelope, read_page};
 use super::query::Query;
 use super::state::AppState;
 
@@ -25,21 +26,6 @@ const POLL_INTERVAL: Duration = Duration::from_millis(25);
 const POLLS: u32 = 20;
 
 type State = web::Data<AppState>;
-
-/// GET of the list, newest first.
-pub async fn list(auth: SecretKeyAuth, state: State, query: Query) -> Result<HttpResponse, ApiError> {
-    let merchant_id = auth.merchant_id();
-    let (page, filter) = (read_page(&query)?, read_filter(&query, &state, merchant_id)?);
-    let (found, kinds) = state
-        .database
-        .run(move |connection| {
-            let found = rows::list(connection, merchant_id, &filter, page)?;
-            let kinds = MeterKinds::of(connection, &found.rows)?;
-            Ok((found, kinds))
-        })
-        .await?;
-    Ok(HttpResponse::Ok().json(envelope(&found, |row| show(row, &kinds))))
-}
 
 /// GET of one.
 pub async fn retrieve(auth: SecretKeyAuth, state: State, request: HttpRequest) -> Result<HttpResponse, ApiError> {

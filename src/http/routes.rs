@@ -10,7 +10,7 @@ use actix_web::{Error, Resource};
 
 use super::{
     audit, checkout, checkout_sessions, connections, credit_bundles, customers, limits, meters, payment_methods, plain,
-    plans, proof, provider_keys, requests, secret_keys, services, spend_keys, subscriptions, usage, wallet,
+    plans, proof, provider_keys, requests, secret_keys, services, spend_keys, subscriptions, traffic, usage, wallet,
     wallet_keys, webhooks,
 };
 
@@ -35,6 +35,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(limited("/wallet/fund").route(web::post().to(wallet::fund)))
         .service(limited("/wallet").route(web::get().to(wallet::retrieve)))
         .service(limited("/usage").route(web::get().to(usage::retrieve)))
+        .service(limited("/traffic").route(web::get().to(traffic::retrieve)))
         .service(limited("/proof").route(web::get().to(proof::retrieve)))
         .service(limited("/audit_events").route(web::get().to(audit::list)))
         .service(plain("/services").route(web::get().to(services::list)))

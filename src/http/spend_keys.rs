@@ -3,6 +3,7 @@
 //! before it is answered. A wallet key sees the keys of its wallet only; whatever is not the caller's is not there.
 
 pub mod body;
+mod listing;
 pub mod live;
 pub mod view;
 
@@ -20,16 +21,15 @@ use crate::domain::key::{Enforcement, KeySettings, KeyStatus, OnDisconnect, Requ
 use crate::engine::keyring::Merchant;
 use crate::engine::random;
 use crate::storage::keys::{NewSecret, Owner};
-use crate::storage::page::Page;
 use crate::storage::spend_keys::{self as rows, Editable, SpendKeyRow};
 use crate::storage::{StorageError, wallets};
+
+pub use self::listing::list;
 
 use self::body::{Creation, SettingsChange, read_grace_seconds};
 use super::auth::KeyManagerAuth;
 use super::error::ApiError;
 use super::json_body::JsonBody;
-use super::page::{envelope, read_page};
-use super::query::Query;
 use super::state::AppState;
 use super::turns::to_the_end;
 
@@ -84,34 +84,6 @@ pub async fn mint(
         Ok(Value::Object(view::show_with_secret(&row, &snapshot, &secret)))
     })
     .await
-}
-
-/// GET of the list: newest first.
-pub async fn list(auth: KeyManagerAuth, state: State, query: Query) -> Result<HttpResponse, ApiError> {
-    let page = read_page(&query)?;
-    let asked = query.id::<WalletId>("wallet_id")?;
-    let own = auth.only_wallet();
-    if own.is_some() && asked.is_some() && own != asked {
-        let nothing: Page<SpendKeyRow> = Page {
-            rows: Vec::new(),
-            next: None,
-        };
-        return Ok(HttpResponse::Ok().json(envelope(&nothing, |_| Value::Null)));
-    }
-    let owner = Owner {
-        merchant_id: auth.merchant_id(),
-        wallet_id: own.or(asked),
-    };
-    let found = state
-        .database
-        .run(move |connection| rows::list(connection, owner, page))
-        .await?;
-    let states = live::states_of(&state, &found.rows).await?;
-    let found = Page {
-        rows: found.rows.into_iter().zip(states).collect(),
-        next: found.next,
-    };
-    Ok(HttpResponse::Ok().json(envelope(&found, |(row, state)| Value::Object(view::show(row, state)))))
 }
 
 /// GET of one.

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::page::{Page, PageRequest};
 use super::schema::customers;
+use super::search::Search;
 use super::{StorageError, column};
 use crate::domain::customer::CustomerFields;
 use crate::domain::ids::{CustomerId, MerchantId};
@@ -111,8 +112,26 @@ pub fn list(
     merchant: MerchantId,
     page: PageRequest,
 ) -> Result<Page<CustomerRow>, StorageError> {
+    search(connection, merchant, &Search::default(), page)
+}
+
+/// Those of the list that are looked for.
+pub fn search(
+    connection: &mut PgConnection,
+    merchant: MerchantId,
+    search: &Search,
+    page: PageRequest,
+) -> Result<Page<CustomerRow>, StorageError> {
+    let (pattern, (first, last)) = (search.pattern(), search.ids(CustomerId::beginning));
     let rows = customers::table
         .filter(living(merchant))
+        .filter(
+            customers::name
+                .ilike(pattern.clone())
+                .or(customers::email.ilike(pattern.clone()))
+                .or(customers::reference_id.ilike(pattern.clone()))
+                .or(customers::id.between(first, last).nullable()),
+        )
         .filter(customers::id.lt(page.before()))
         .order(customers::id.desc())
         .limit(page.fetch_count())

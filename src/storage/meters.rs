@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::page::{Page, PageRequest};
 use super::schema::meters;
+use super::search::Search;
 use super::{StorageError, column, plans};
 use crate::domain::ids::{MerchantId, MeterId};
 use crate::domain::meter::{Meter, MeterName, RateType, Tier, TierType, Tiers};
@@ -96,8 +97,25 @@ pub fn list(
     merchant: MerchantId,
     page: PageRequest,
 ) -> Result<Page<MeterRow>, StorageError> {
+    search(connection, merchant, &Search::default(), page)
+}
+
+/// Those of the list that are looked for.
+pub fn search(
+    connection: &mut PgConnection,
+    merchant: MerchantId,
+    search: &Search,
+    page: PageRequest,
+) -> Result<Page<MeterRow>, StorageError> {
+    let (pattern, (first, last)) = (search.pattern(), search.ids(MeterId::beginning));
     let rows = meters::table
         .filter(living_of(merchant))
+        .filter(
+            meters::name
+                .ilike(pattern.clone())
+                .or(meters::slug.ilike(pattern.clone()))
+                .or(meters::id.between(first, last)),
+        )
         .filter(meters::id.lt(page.before()))
         .order(meters::id.desc())
         .limit(page.fetch_count())

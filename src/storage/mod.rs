@@ -27,6 +27,7 @@ pub mod requests;
 pub mod retention;
 mod schema;
 pub mod sessions;
+pub mod search;
 pub mod spend_keys;
 pub mod subscriptions;
 pub mod traffic;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::page::{Page, PageRequest};
 use super::schema::{meters, plan_meters, plans};
+use super::search::Search;
 use super::{StorageError, column, credit_bundles};
 use crate::domain::ids::{CreditBundleId, MerchantId, MeterId, PlanId};
 use crate::domain::money::Money;
@@ -112,8 +113,20 @@ pub fn list(
     merchant: MerchantId,
     page: PageRequest,
 ) -> Result<Page<PlanRow>, StorageError> {
+    search(connection, merchant, &Search::default(), page)
+}
+
+/// Those of the list that are looked for.
+pub fn search(
+    connection: &mut PgConnection,
+    merchant: MerchantId,
+    search: &Search,
+    page: PageRequest,
+) -> Result<Page<PlanRow>, StorageError> {
+    let (pattern, (first, last)) = (search.pattern(), search.ids(PlanId::beginning));
     let rows = plans::table
         .filter(living_of(merchant))
+        .filter(plans::name.ilike(pattern.clone()).or(plans::id.between(first, last)))
         .filter(plans::id.lt(page.before()))
         .order(plans::id.desc())
         .limit(page.fetch_count())

@@ -2,6 +2,7 @@
 //! running has no row yet, and is not found.
 
 mod row;
+mod search;
 
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
@@ -14,6 +15,7 @@ use super::page::{Page, PageRequest};
 use crate::domain::ids::{CustomerId, MerchantId, MeterId, RequestId, SpendKeyId};
 pub use row::RequestRow;
 use row::StoredRequest;
+pub use search::{Ending, LOOKED_THROUGH, RequestSearch, search};
 
 /// Which requests; what is `None` lets all pass.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,6 +25,12 @@ pub struct RequestFilter {
     pub meter_id: Option<MeterId>,
     /// A JSON object: requests whose metadata has all of these pairs.
     pub metadata: Option<Value>,
+}
+
+impl RequestFilter {
+    fn has_metadata(&self) -> bool {
+        self.metadata.is_some()
+    }
 }
 
 pub fn find(connection: &mut PgConnection, merchant: MerchantId, id: RequestId) -> Result<RequestRow, StorageError> {

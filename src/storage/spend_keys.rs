@@ -1,6 +1,7 @@
 //! Spend keys: their settings, secrets and tags. A partial update reads and writes under one row lock, so two of them
 //! never lose a field of each other. A revoked key leaves every query here for good; its row stays for the books.
 
+mod listing;
 mod row;
 
 use diesel::prelude::*;
@@ -13,6 +14,7 @@ use crate::domain::credential::KeyHash;
 use crate::domain::ids::SpendKeyId;
 use crate::domain::key::{KeySettings, KeyStatus};
 use crate::domain::spend::StoredCounters;
+pub use listing::{KeyChoice, KeyOrder, Standing, choose};
 pub(super) use row::{StoredCounterRow, StoredSpendKey};
 
 /// What an edit may change: of the settings everything but the id, the merchant, the wallet and the secret's version,

@@ -129,6 +129,14 @@ fn midnight(day: NaiveDate) -> DateTime<Utc> {
 }
 
 impl Step {
+    /// The word on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+        }
+    }
+
     const fn interval(self) -> &'static str {
         match self {
             Self::Hour => "1 hour",

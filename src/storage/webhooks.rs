@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::page::{Page, PageRequest};
 use super::schema::{merchants, webhooks};
+use super::search::Search;
 use super::{StorageError, column};
 use crate::domain::ids::{MerchantId, WebhookId};
 use crate::domain::webhook::{DisabledReason, EventName, MOST_ENDPOINTS};
@@ -90,8 +91,25 @@ pub fn list(
     merchant: MerchantId,
     page: PageRequest,
 ) -> Result<Page<WebhookRow>, StorageError> {
+    search(connection, merchant, &Search::default(), page)
+}
+
+/// Those of the list that are looked for.
+pub fn search(
+    connection: &mut PgConnection,
+    merchant: MerchantId,
+    search: &Search,
+    page: PageRequest,
+) -> Result<Page<WebhookRow>, StorageError> {
+    let (pattern, (first, last)) = (search.pattern(), search.ids(WebhookId::beginning));
     let rows = webhooks::table
         .filter(webhooks::merchant_id.eq(merchant.uuid()))
+        .filter(
+            webhooks::name
+                .ilike(pattern.clone())
+                .or(webhooks::url.ilike(pattern.clone()))
+                .or(webhooks::id.between(first, last)),
+        )
         .filter(webhooks::id.lt(page.before()))
         .order(webhooks::id.desc())
         .limit(page.fetch_count())

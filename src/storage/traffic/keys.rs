@@ -30,13 +30,12 @@ pub struct KeyTotals {
     pub cost: Money,
 }
 
-/// Those that spent most, and what all of them used.
+/// Those that spent most, and how many there are in all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TopKeys {
     /// The one that spent most first.
     pub keys: Vec<KeyFigures>,
     pub key_count: u64,
-    pub totals: KeyTotals,
 }
 
 /// What a key used in one step.
@@ -49,7 +48,8 @@ pub struct KeyPart {
     pub cost: Money,
 }
 
-/// The keys that spent most in a period, at most so many.
+/// The keys that spent most in a period, at most so many. All of them are ranked by their cost alone; the rest is summed of
+/// those few that are shown.
 pub fn top_keys(
     connection: &mut PgConnection,
     merchant: MerchantId,
@@ -57,18 +57,18 @@ pub fn top_keys(
     most: u32,
 ) -> Result<TopKeys, StorageError> {
     let rows: Vec<StoredKey> = sql_query(
-        "SELECT t.*, k.name FROM ( \
-         SELECT spend_key_id, sum(request_count)::bigint AS request_count, sum(error_count)::bigint AS error_count, \
-         least(sum(tokens), 9223372036854775807)::bigint AS tokens, \
-         least(sum(cost), 9223372036854775807)::bigint AS cost, \
-         count(*) OVER () AS key_count, (sum(sum(request_count)) OVER ())::bigint AS all_requests, \
-         (sum(sum(error_count)) OVER ())::bigint AS all_errors, \
-         least(sum(sum(tokens)) OVER (), 9223372036854775807)::bigint AS all_tokens, \
-         least(sum(sum(cost)) OVER (), 9223372036854775807)::bigint AS all_cost \
-         FROM traffic_key_days WHERE merchant_id = $1 AND day >= $2 AND day <= $3 \
-         GROUP BY spend_key_id ORDER BY cost DESC, request_count DESC, spend_key_id LIMIT $4) t \
+        "WITH top AS (SELECT spend_key_id, sum(cost) AS spent, count(*) OVER () AS key_count FROM traffic_key_days \
+         WHERE merchant_id = $1 AND day >= $2 AND day <= $3 \
+         GROUP BY spend_key_id ORDER BY spent DESC, spend_key_id LIMIT $4) \
+         SELECT t.spend_key_id, k.name, least(t.spent, 9223372036854775807)::bigint AS cost, t.key_count, s.* FROM top t \
          LEFT JOIN spend_keys k ON k.id = t.spend_key_id AND k.merchant_id = $1 \
-         ORDER BY t.cost DESC, t.request_count DESC, t.spend_key_id",
+         CROSS JOIN LATERAL (SELECT sum(request_count)::bigint AS request_count, \
+         sum(error_count)::bigint AS error_count, \
+         least(sum(tokens), 9223372036854775807)::bigint AS tokens \
+         FROM generate_series($2::timestamp, $3::timestamp, '1 day') AS d(day) \
+         CROSS JOIN LATERAL (SELECT * FROM traffic_key_days WHERE merchant_id = $1 AND day = d.day::date \
+         AND spend_key_id = t.spend_key_id OFFSET 0) AS x) AS s \
+         ORDER BY t.spent DESC, t.spend_key_id",
     )
     .bind::<SqlUuid, _>(merchant.uuid())
     .bind::<Date, _>(period.first)
@@ -78,12 +78,6 @@ pub fn top_keys(
     let mut top = TopKeys::default();
     for row in rows {
         top.key_count = row.key_count.unsigned_abs();
-        top.totals = KeyTotals {
-            request_count: row.all_requests.unsigned_abs(),
-            error_count: row.all_errors.unsigned_abs(),
-            tokens: row.all_tokens.unsigned_abs(),
-            cost: Money::from_nanos(row.all_cost),
-        };
         top.keys.push(KeyFigures {
             spend_key_id: SpendKeyId::from_uuid(row.spend_key_id),
             name: row.name.unwrap_or_default(),
@@ -160,14 +154,6 @@ struct StoredKey {
     cost: i64,
     #[diesel(sql_type = BigInt)]
     key_count: i64,
-    #[diesel(sql_type = BigInt)]
-    all_requests: i64,
-    #[diesel(sql_type = BigInt)]
-    all_errors: i64,
-    #[diesel(sql_type = BigInt)]
-    all_tokens: i64,
-    #[diesel(sql_type = BigInt)]
-    all_cost: i64,
 }
 
 #[derive(QueryableByName)]
