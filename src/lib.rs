@@ -21,6 +21,7 @@
 //! - how a limit decides: `domain::spend`, `domain::room`; a cycle: `domain::cycle`; the rate limit: `domain::rate`
 //! - what a call may cost: `gateway::quote`; what it did cost: `domain::price`; which prices are in force: `engine::prices`
 //! - images and sound: `gateway::media`; forms and bodies that are not held in memory: `gateway::upload`, `gateway::spool`
+//! - which calls run now and how one is ended: `gateway::live_call`, `gateway::roster`, `http::calls`; the live feed: `http::live`
 //! - when a provider is left alone: `gateway::breaker`; when a call is sent again: `gateway::dispatch`
 //! - how a provider's answers are read: `gateway::dialect`; which providers there are: `config/providers.toml`
 //! - how one dialect becomes another: `gateway::translate`; where calls may go: `gateway::target`, `gateway::egress`

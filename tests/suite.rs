@@ -4,6 +4,7 @@
 mod at_once;
 mod billing;
 mod breakers;
+mod calls;
 mod checkout;
 mod clients;
 mod credit;

@@ -27,7 +27,7 @@ use crate::engine::tariffs::Tariffs;
 use crate::gateway::courier::HttpCourier;
 use crate::gateway::egress::{PrivateHosts, Trust, read_places};
 use crate::gateway::provider::{Catalogue, Demo};
-use crate::gateway::{Gateway, GatewayParts};
+use crate::gateway::{Gateway, GatewayParts, LiveCalls};
 use crate::http;
 use crate::http::checkout::CheckoutParts;
 use crate::http::checkout::charges::{charge_renewals, charge_top_ups};
@@ -100,7 +100,8 @@ impl Serving {
         let lease = LeaseKeeper::start(booted.lease, booted.database.clone())?;
         let gateway = Arc::new(Gateway::new(gateway_parts(config, simulated, &shared)?));
         let checkout = super::checkout::open(&config.checkout, &trust(config)?).map_err(StartError::Checkout)?;
-        let state = app_state(config, &shared, (booted.database.clone(), booted.keyring), checkout);
+        let from_gateway = (checkout, gateway.live_calls().clone());
+        let state = app_state(config, &shared, (booted.database.clone(), booted.keyring), from_gateway);
         http::operator::prepare(&state)?;
         fill(&state, &booted.replica);
         gauges::watch(&shared, gateway.clone(), &journal);
@@ -213,7 +214,7 @@ fn app_state(
     config: &Config,
     shared: &Shared,
     (database, keyring): (Database, Keyring),
-    checkout: CheckoutParts,
+    (checkout, live_calls): (CheckoutParts, LiveCalls),
 ) -> web::Data<AppState> {
     web::Data::new(AppState::new(StateParts {
         database,
@@ -229,6 +230,7 @@ fn app_state(
         accounts: shared.accounts.clone(),
         customer_accounts: shared.customer_accounts.clone(),
         checkout,
+        live_calls,
         clock: shared.clock.clone(),
         metrics: shared.metrics.clone(),
         phase: Default::default(),

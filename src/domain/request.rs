@@ -188,12 +188,17 @@ impl Settlement {
 }
 
 impl OpenRequest {
-    /// The settlement of a call that a crash left open, with `output_tokens` as last recorded; never above the hold.
-    pub fn crash_settlement(&self, output_tokens: u64, at_ms: i64) -> Settlement {
+    /// What the call is thought to cost with so many output tokens served.
+    pub fn cost_so_far(&self, output_tokens: u64) -> Money {
         let output_nanos = i128::from(output_tokens) * i128::from(self.output_nanos_per_million) / 1_000_000;
         let output = Money::from_nanos(i64::try_from(output_nanos).unwrap_or(i64::MAX));
+        self.input_estimate.saturating_add(output)
+    }
+
+    /// The settlement of a call that a crash left open, with `output_tokens` as last recorded; never above the hold.
+    pub fn crash_settlement(&self, output_tokens: u64, at_ms: i64) -> Settlement {
         let bound = if self.hold > Money::ZERO { self.hold } else { Money::MAX };
-        let cost = self.input_estimate.saturating_add(output).min(bound);
+        let cost = self.cost_so_far(output_tokens).min(bound);
         let input_cost = self.input_estimate.min(cost);
         Settlement {
             id: self.id,

@@ -37,6 +37,7 @@ pub enum ReserveError {
 /// The state of one key, advanced to the instant of the reading.
 #[derive(Clone, Debug)]
 pub struct KeySnapshot {
+    pub settings: Arc<KeySettings>,
     pub state: SpendState,
 }
 
@@ -203,13 +204,13 @@ impl SpendShards {
             if wanted.is_empty() {
                 continue;
             }
-            let states = self
+            let read = self
                 .shard(place)?
                 .send(Read { ids: wanted })
                 .await
                 .map_err(|_| Stopped)?;
-            for (index, state) in indexes.into_iter().zip(states) {
-                snapshots[index] = state.map(|state| KeySnapshot { state });
+            for (index, snapshot) in indexes.into_iter().zip(read) {
+                snapshots[index] = snapshot;
             }
         }
         Ok(snapshots)

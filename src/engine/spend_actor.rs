@@ -18,7 +18,7 @@ use crate::domain::spend::{Call, Denial, Hold, Now, SpendState, StoredCounters};
 
 use super::clock::Clock;
 use super::options::SpendKeyOptions;
-use super::spend::{Granted, HoldGuard, ReserveError, Revocation};
+use super::spend::{Granted, HoldGuard, KeySnapshot, ReserveError, Revocation};
 use super::unwinding::EndsOnPanic;
 use super::waiting::WaitingLine;
 
@@ -80,7 +80,7 @@ pub struct Apply {
 
 /// The state of these keys.
 #[derive(Message)]
-#[rtype(result = "Vec<Option<SpendState>>")]
+#[rtype(result = "Vec<Option<KeySnapshot>>")]
 pub struct Read {
     pub ids: Vec<SpendKeyId>,
 }
@@ -211,13 +211,16 @@ impl SpendShard {
         })
     }
 
-    fn read(&mut self, ids: &[SpendKeyId]) -> Vec<Option<SpendState>> {
+    fn read(&mut self, ids: &[SpendKeyId]) -> Vec<Option<KeySnapshot>> {
         let _guard = EndsOnPanic;
         let now = self.clock.now();
         let read = |id: &SpendKeyId| {
             let key = self.keys.get_mut(id)?;
             key.state.advance(key.settings.timezone, now);
-            Some(key.state.clone())
+            Some(KeySnapshot {
+                settings: key.settings.clone(),
+                state: key.state.clone(),
+            })
         };
         ids.iter().map(read).collect()
     }

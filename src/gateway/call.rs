@@ -161,4 +161,6 @@ pub enum Refusal {
     ProviderAuthFailed,
     ProviderRedirected,
     Upstream(UpstreamFailure),
+    /// The call's owner ended it before it was answered.
+    Ended,
 }

@@ -6,7 +6,6 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,8 +13,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::time::Instant;
 
-use crate::engine::spend::Revocation;
-
+use super::live_call::LiveCall;
 use super::pumps::{Pump, Pumps};
 use super::worker::Place;
 
@@ -32,7 +30,7 @@ pub struct ClientLeft;
 /// Both ends of one stream.
 pub struct Conduit {
     state: RefCell<State>,
-    revocation: Option<Arc<Revocation>>,
+    call: Option<Rc<LiveCall>>,
 }
 
 #[derive(Default)]
@@ -68,10 +66,10 @@ pub struct ClientSide {
 pub struct PumpSide(Rc<Conduit>);
 
 /// A stream without its pump, which [`ClientSide::drive`] brings.
-pub fn open(pumps: &Pumps, revocation: Option<Arc<Revocation>>) -> (ClientSide, PumpSide) {
+pub fn open(pumps: &Pumps, call: Option<Rc<LiveCall>>) -> (ClientSide, PumpSide) {
     let conduit = Rc::new(Conduit {
         state: RefCell::default(),
-        revocation,
+        call,
     });
     pumps.watch(&conduit);
     let client = ClientSide {
@@ -128,14 +126,11 @@ impl Drop for ClientSide {
 }
 
 impl Conduit {
-    /// Takes the pump from a client that has taken nothing for so long, or whose key was revoked meanwhile.
+    /// Takes the pump from a client that has taken nothing for so long, or whose call is to end meanwhile.
     pub(super) fn rescue(&self, patience: Duration) -> Option<Pump> {
         let busy_since = self.state.borrow().busy_since?;
-        let revoked = self
-            .revocation
-            .as_ref()
-            .is_some_and(|revocation| revocation.is_revoked());
-        if !revoked && busy_since.elapsed() < patience {
+        let is_to_end = self.call.as_ref().is_some_and(|call| call.is_to_end());
+        if !is_to_end && busy_since.elapsed() < patience {
             return None;
         }
         self.state.borrow_mut().ending = Ending::Cut;

@@ -50,6 +50,11 @@ impl Course {
         self.first
     }
 
+    /// How many attempts have been recorded.
+    pub(super) fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
     /// How the key counts the attempt that is next: a call that was never recorded has not been counted.
     pub(super) fn attempt(&self) -> Attempt {
         match self.first {

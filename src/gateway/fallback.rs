@@ -117,7 +117,8 @@ fn is_providers(refusal: &Refusal) -> bool {
         | Refusal::LeftAlone { .. }
         | Refusal::Overloaded
         | Refusal::Backlog
-        | Refusal::Stopping => false,
+        | Refusal::Stopping
+        | Refusal::Ended => false,
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::domain::key::{KeySettings, OnDisconnect};
 use crate::domain::rate::RateStatus;
 use crate::engine::accounts::AccountHold;
-use crate::engine::spend::{Granted, Revocation};
+use crate::engine::spend::Granted;
 
 use super::breaker::Pass;
 use super::call::{Incoming, TargetAnswer};
@@ -72,7 +72,7 @@ impl Launch {
             first_frame,
         } = self;
         call.account_hold = account_hold;
-        let (rate, revocation, settings) = part(granted, &mut call);
+        let (rate, settings) = part(granted, &mut call);
         call.show_holds();
         let usage_frames = prepared.usage_frames();
         let Prepared {
@@ -107,7 +107,6 @@ impl Launch {
             drains: settings.is_none_or(|settings| settings.on_disconnect == OnDisconnect::Drain),
             appends_cost: incoming.wants_cost,
             first_frame,
-            revocation: revocation.filter(|_| streaming),
             dispatch: Dispatch::new(outgoing, payer),
             pass,
             translation,
@@ -168,13 +167,13 @@ fn request_headers(incoming: &Incoming<'_>, target: &Target) -> SentHeaders {
     headers
 }
 
-type Parts = (Option<RateStatus>, Option<Arc<Revocation>>, Option<Arc<KeySettings>>);
+type Parts = (Option<RateStatus>, Option<Arc<KeySettings>>);
 
 /// Gives the hold to the call and returns the rest.
 fn part(granted: Option<Granted>, call: &mut OpenCall) -> Parts {
     let Some(granted) = granted else {
-        return (None, None, None);
+        return (None, None);
     };
     call.hold = Some(granted.guard);
-    (granted.rate, Some(granted.revocation), Some(granted.settings))
+    (granted.rate, Some(granted.settings))
 }

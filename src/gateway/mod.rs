@@ -21,6 +21,8 @@ mod fallback;
 mod frames;
 pub mod headers;
 mod launch;
+mod live_call;
+mod live_calls;
 mod media;
 #[cfg(test)]
 pub(crate) mod noise;
@@ -33,6 +35,7 @@ pub mod provider;
 mod pump;
 mod pumps;
 mod quote;
+mod roster;
 mod spool;
 pub mod sse;
 mod stream;
@@ -44,7 +47,6 @@ mod upstream;
 mod watch;
 mod worker;
 
-use crate::domain::ids::RequestId;
 use crate::domain::money::Money;
 use crate::domain::request::OpenRequest;
 use crate::domain::room::Claim;
@@ -61,6 +63,9 @@ use course::Course;
 use dialect::{Dialect, OutputCapField};
 use dispatch::Payer;
 use launch::Launch;
+pub use live_call::{CallView, EndedBy, EndedCall, Stage};
+use live_call::{Facts, LiveCall, Priced};
+pub use live_calls::LiveCalls;
 pub use media::{FormReader, boundary};
 pub use open_call::Costs;
 use open_call::{OpenCall, Pricing};
@@ -69,6 +74,7 @@ use prepare::{Prepared, prepare};
 use provider::Target;
 pub use pump::{Reply, ReplyBody};
 use quote::{Payers, Quote, Terms, quote};
+pub use roster::{CallsOf, Figures};
 pub use spool::SpoolError;
 pub use upload::{ClientBody, Form, Upload};
 pub use upstream::UpstreamFailure;
@@ -127,7 +133,7 @@ async fn attempt(
         quote: &quote,
         granted: granted.as_ref(),
         metering: metering.as_ref(),
-        attempt_of: course.first(),
+        course,
     };
     let mut call = open(worker, incoming, admitted)?;
     if prepared.target.dialect == Dialect::Responses && incoming.caller.provider_key.is_none() {
@@ -267,7 +273,7 @@ struct Admitted<'a> {
     quote: &'a Quote,
     granted: Option<&'a Granted>,
     metering: Option<&'a Metering>,
-    attempt_of: Option<RequestId>,
+    course: &'a Course,
 }
 
 /// Records the admitted call; from here on it is billed whatever happens.
@@ -278,15 +284,15 @@ fn open(worker: &Worker, incoming: &Incoming<'_>, admitted: Admitted<'_>) -> Res
         quote,
         granted,
         metering,
-        attempt_of,
+        course,
     } = admitted;
     let (target, shape) = (&prepared.target, prepared.shape.as_ref());
     let hold = granted.map(|granted| granted.guard.hold());
     let (input_estimate, output_nanos_per_million) = quote.pricing.forecast();
     let caller = &incoming.caller;
-    let record = OpenRequest {
+    let admitted = OpenRequest {
         id: incoming.id,
-        attempt_of,
+        attempt_of: course.first(),
         merchant_id: caller.merchant.id,
         wallet_id: caller.wallet_id,
         spend_key_id: caller.spend_key.as_ref().map(|settings| settings.id),
@@ -305,9 +311,21 @@ fn open(worker: &Worker, incoming: &Incoming<'_>, admitted: Admitted<'_>) -> Res
         metadata: incoming.metadata.clone(),
         metered: billing::record(caller, metering, &quote.pricing),
     };
-    worker.lane().write_open(&record).map_err(|_| Refusal::Backlog)?;
+    worker.lane().write_open(&admitted).map_err(|_| Refusal::Backlog)?;
+    let revocation = granted
+        .filter(|_| admitted.streaming)
+        .map(|granted| granted.revocation.clone());
+    let facts = Facts {
+        admitted,
+        key: caller.spend_key.clone(),
+        speech: incoming.speech,
+        endpoint: target.endpoint,
+        attempt: course.attempts() + 1,
+        priced: Priced::of(&quote.pricing),
+    };
     let watch = Watch::begin(worker, prepared);
-    Ok(worker.open_call(&record, caller, quote.pricing.clone(), watch))
+    let live = LiveCall::new(facts, revocation);
+    Ok(worker.open_call(live, caller, quote.pricing.clone(), watch))
 }
 
 /// The book that the call is priced by; a reload on the way changes nothing of it.

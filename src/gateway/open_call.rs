@@ -19,6 +19,8 @@ use crate::engine::spend::HoldGuard;
 
 use super::billing::Metering;
 use super::calibration::Calibration;
+use super::live_call::{EndedBy, EndedCall};
+use super::roster::Listed;
 use super::watch::Watch;
 
 /// How a call is priced, fixed when it is admitted.
@@ -132,11 +134,11 @@ pub struct OpenCall {
     pub(super) metering: Option<Box<Metering>>,
     /// Whether the caller's own credential pays the provider: then the wallet does not.
     pub(super) wallet_pays: bool,
-    /// Output tokens counted so far, for the estimate of a call that is dropped.
-    pub(super) served_tokens: u64,
     pub(super) admitted_at_ms: i64,
     /// When the first token came, in milliseconds after the admission.
     pub(super) first_token_ms: Option<u32>,
+    /// The call as others see it, with the output tokens counted so far, for the estimate of a call that is dropped.
+    pub(super) live: Listed,
     /// Where the answer's owner is noted, of answers that OpenAI keeps under the operator's account.
     pub(super) answers: Option<(Arc<Answers>, MerchantId)>,
     pub(super) watch: Watch,
@@ -166,6 +168,7 @@ impl OpenCall {
         ] {
             self.watch.note_hold(payer, held.unwrap_or(Money::ZERO));
         }
+        self.live.note_held(self.held());
     }
 
     /// Enlarges the holds until `needed` is covered, by `ahead` more where there is room; whether it is covered.
@@ -210,7 +213,7 @@ impl OpenCall {
 
     /// Notes how many output tokens a stream has served, and when the first of them came.
     pub fn serve(&mut self, tokens: u64) {
-        self.served_tokens = tokens;
+        self.live.note_tokens(tokens);
         if tokens > 0 && self.first_token_ms.is_none() {
             let took_ms = self.clock.wall_ms().saturating_sub(self.admitted_at_ms);
             self.first_token_ms = Some(u32::try_from(took_ms.max(0)).unwrap_or(u32::MAX));
@@ -219,7 +222,7 @@ impl OpenCall {
 
     /// Records how far a stream has come.
     pub fn record_progress(&self) {
-        self.lane.write_progress(self.id, self.served_tokens);
+        self.lane.write_progress(self.id, self.live.served_tokens());
     }
 
     /// Ends the call: the customer's charge first, then the record, then the holds. It must not be cancelled.
@@ -267,6 +270,13 @@ impl OpenCall {
         {
             answers.note(merchant, &ending.response_id);
         }
+        let ended = EndedCall {
+            by: EndedBy::Itself,
+            cost: costs.total,
+            output_tokens: ending.usage.output_tokens,
+            usage_source: ending.usage_source,
+        };
+        let finished_at_ms = self.clock.wall_ms();
         let written = self.lane.write_settle(&Settlement {
             id: self.id,
             outcome: ending.outcome,
@@ -276,7 +286,7 @@ impl OpenCall {
             cost: costs.total,
             input_cost: costs.input,
             output_cost: costs.output,
-            finished_at_ms: self.clock.wall_ms(),
+            finished_at_ms,
             first_token_ms: self.first_token_ms,
             response_id: ending.response_id,
             charge,
@@ -289,6 +299,7 @@ impl OpenCall {
             None if self.wallet_pays => self.accounts.charge(self.wallet_id, costs.total),
             None => {}
         }
+        self.live.ended(ended, finished_at_ms);
         written
     }
 }
@@ -310,7 +321,7 @@ impl Costs {
 impl Drop for OpenCall {
     fn drop(&mut self) {
         if !self.settled {
-            let usage = self.pricing.estimate(self.served_tokens);
+            let usage = self.pricing.estimate(self.live.served_tokens());
             let ending = Ending {
                 usage,
                 usage_source: UsageSource::Estimated,

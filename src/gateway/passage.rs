@@ -46,7 +46,8 @@ pub enum Carriage {
 enum Over {
     Finished,
     Broken,
-    Revoked,
+    /// The key was revoked, or the owner of the call wanted its end.
+    Ended,
     Abandoned,
 }
 
@@ -99,7 +100,7 @@ pub async fn without_body(errand: Box<Errand>, answer: RawAnswer) -> Reply {
 /// Gives the head to the client, and the rest as the client reads it.
 pub fn begin(worker: Worker, errand: Box<Errand>, answer: RawAnswer, running: Running) -> Reply {
     let (status, headers) = (answer.status(), passing_headers(&errand, &answer));
-    let (client, pump_side) = conduit::open(worker.pumps(), errand.revocation.clone());
+    let (client, pump_side) = conduit::open(worker.pumps(), Some(errand.call.live.call()));
     let passage = Passage::new(worker, errand, answer, pump_side);
     let body = client.drive(Box::pin(async move {
         passage.run().await;
@@ -123,7 +124,8 @@ fn passing_headers(errand: &Errand, answer: &RawAnswer) -> HeaderMap {
 impl Passage {
     fn new(worker: Worker, errand: Box<Errand>, answer: RawAnswer, client: PumpSide) -> Self {
         let now = Instant::now();
-        let revocation = errand.revocation.clone();
+        errand.call.live.begin_answer();
+        let revocation = errand.call.live.revocation.clone();
         Self {
             meter: Meter::of(&errand, &answer),
             promised_bytes: promised(&answer),
@@ -173,7 +175,10 @@ impl Passage {
         if let Some(revoked) = &mut self.revoked
             && revoked.as_mut().poll(context).is_ready()
         {
-            return Poll::Ready(Event::Over(Over::Revoked));
+            return Poll::Ready(Event::Over(Over::Ended));
+        }
+        if self.errand.call.live.poll_end(context) {
+            return Poll::Ready(Event::Over(Over::Ended));
         }
         while self.alarm.as_mut().poll(context).is_ready() {
             let patience = Duration::from_millis(self.worker.options().idle_timeout_ms);
@@ -192,7 +197,11 @@ impl Passage {
         if self.heard_at >= self.deadline {
             return Some(Over::Broken);
         }
+        if self.errand.call.live.must_end() {
+            return Some(Over::Ended);
+        }
         self.meter.push(&chunk);
+        self.errand.call.live.note_bytes(self.meter.answer.size_bytes);
         let Some(client) = &self.client else {
             self.drained_bytes += chunk.len() as u64;
             let spent = self.drained_bytes > self.worker.options().drain_limit_bytes;
@@ -238,7 +247,7 @@ impl Passage {
             tracing::error!("the journal was closed under a running call");
         }
         match over {
-            Over::Broken | Over::Revoked => client.iter().for_each(PumpSide::cut),
+            Over::Broken | Over::Ended => client.iter().for_each(PumpSide::cut),
             Over::Finished | Over::Abandoned => {}
         }
     }

@@ -10,7 +10,6 @@ use futures_util::StreamExt;
 use tokio::time::timeout;
 
 use crate::domain::request::{Outcome, UsageSource};
-use crate::engine::spend::Revocation;
 
 use super::breaker::{Pass, Trouble};
 use super::conduit::{ClientSide, Cut};
@@ -66,7 +65,6 @@ pub struct Errand {
     pub drains: bool,
     pub appends_cost: bool,
     pub first_frame: FirstFrame,
-    pub revocation: Option<std::sync::Arc<Revocation>>,
     pub dispatch: Dispatch,
     /// Wants to hear how the provider did.
     pub pass: Option<Pass>,
@@ -107,7 +105,10 @@ pub async fn run(worker: Worker, mut errand: Box<Errand>) -> Result<Reply, Refus
     // The query may hold a credential.
     let path = errand.dispatch.outgoing.url.path();
     tracing::debug!(request.id = %errand.call.id, url.path = path, "calling the provider");
-    let sent = errand.dispatch.send(&worker).await;
+    let live = errand.call.live.call();
+    let Ok(sent) = live.unless_ended(errand.dispatch.send(&worker)).await else {
+        return Err(end(errand).await);
+    };
     // What was sent may be large, and an answer may take long.
     errand.dispatch.outgoing.body = Bytes::new();
     match sent {
@@ -147,7 +148,10 @@ async fn streamed(
         FirstFrame::Passed => Ok(Bytes::new()),
         FirstFrame::Awaited => {
             let patience = Duration::from_millis(worker.options().idle_timeout_ms);
-            let heard = timeout(patience, stream::first_frame(&mut answer, errand.dialect)).await;
+            let first = timeout(patience, stream::first_frame(&mut answer, errand.dialect));
+            let Ok(heard) = errand.call.live.call().unless_ended(first).await else {
+                return Err(end(errand).await);
+            };
             heard.unwrap_or(Err(UpstreamFailure::TimedOut))
         }
     };
@@ -176,14 +180,29 @@ async fn fail(mut errand: Box<Errand>, failure: UpstreamFailure) -> Refusal {
     if !failure.may_have_run() || errand.carriage == Carriage::Unread {
         return refuse(errand, refusal, status).await;
     }
-    let usage = errand.call.pricing.estimate(0);
+    settle_unseen(errand, status).await;
+    refusal
+}
+
+/// Settles a call whose owner ended it before it was answered: the provider may have run it, whom that says nothing of.
+async fn end(errand: Box<Errand>) -> Refusal {
+    let status = 403;
+    if errand.carriage == Carriage::Unread {
+        errand.call.settle(Ending::nothing(status)).await;
+    } else {
+        settle_unseen(errand, status).await;
+    }
+    Refusal::Ended
+}
+
+/// Settles a call that may have run without an answer that was seen.
+async fn settle_unseen(errand: Box<Errand>, status: u16) {
     let ending = Ending {
-        usage,
+        usage: errand.call.pricing.estimate(0),
         usage_source: UsageSource::Estimated,
         ..Ending::nothing(status)
     };
     errand.call.settle(ending).await;
-    refusal
 }
 
 /// Settles a call that the provider did not serve.
@@ -199,7 +218,16 @@ async fn whole(worker: &Worker, mut errand: Box<Errand>, answer: RawAnswer) -> R
     // The client library takes a connection that closes early for the end of the answer.
     let promised: Option<u64> = text_header(&answer, CONTENT_LENGTH).and_then(|length| length.parse().ok());
     let patience = Duration::from_millis(worker.options().answer_timeout_ms);
-    let body = match timeout(patience, collect(answer)).await {
+    let collected = errand
+        .call
+        .live
+        .call()
+        .unless_ended(timeout(patience, collect(answer)))
+        .await;
+    let Ok(collected) = collected else {
+        return Err(end(errand).await);
+    };
+    let body = match collected {
         Ok(Ok(body)) if promised.is_some_and(|length| length != body.len() as u64) => {
             return Err(fail(errand, UpstreamFailure::Broken).await);
         }

@@ -85,7 +85,7 @@ pub fn begin(worker: Worker, errand: Box<Errand>, opened: Opened, running: Runni
     if errand.framing() != errand.dialect {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(errand.framing().stream_type()));
     }
-    let (client, pump_side) = conduit::open(worker.pumps(), errand.revocation.clone());
+    let (client, pump_side) = conduit::open(worker.pumps(), Some(errand.call.live.call()));
     let pump = StreamPump::new(worker, errand, opened, pump_side);
     let body = client.drive(Box::pin(async move {
         pump.run().await;
@@ -101,7 +101,8 @@ pub fn begin(worker: Worker, errand: Box<Errand>, opened: Opened, running: Runni
 impl StreamPump {
     fn new(worker: Worker, errand: Box<Errand>, opened: Opened, client: PumpSide) -> Self {
         let now = Instant::now();
-        let revocation = errand.revocation.clone();
+        errand.call.live.begin_answer();
+        let revocation = errand.call.live.revocation.clone();
         let splitter = Frames::of(errand.dialect);
         Self {
             reader: StreamReader::new(errand.dialect, errand.usage_frames),
@@ -166,7 +167,10 @@ impl StreamPump {
         if let Some(revoked) = &mut self.revoked
             && revoked.as_mut().poll(context).is_ready()
         {
-            return Poll::Ready(Event::Over(Over::Revoked));
+            return Poll::Ready(Event::Over(Over::Ended));
+        }
+        if self.errand.call.live.poll_end(context) {
+            return Poll::Ready(Event::Over(Over::Ended));
         }
         while self.alarm.as_mut().poll(context).is_ready() {
             match self.due(Instant::now()) {
@@ -203,9 +207,8 @@ impl StreamPump {
         if self.heard_at >= self.deadline {
             return Some(Over::Broken);
         }
-        let revocation = self.errand.revocation.as_ref();
-        if revocation.is_some_and(|revocation| revocation.is_revoked()) {
-            return Some(Over::Revoked);
+        if self.errand.call.live.must_end() {
+            return Some(Over::Ended);
         }
         self.drained_bytes += if self.client.is_none() { chunk.len() as u64 } else { 0 };
         self.splitter.push(chunk);
@@ -349,8 +352,8 @@ impl StreamPump {
             response_id: self.reader.response_id().unwrap_or_default().to_owned(),
         };
         match (over, &mut self.translator) {
-            (Over::LimitReached | Over::Revoked, None) => self.last = self.reader.terminal(&usage).into(),
-            (Over::LimitReached | Over::Revoked, Some(translator)) => self.last = translator.stop(&usage).into(),
+            (Over::LimitReached | Over::Ended, None) => self.last = self.reader.terminal(&usage).into(),
+            (Over::LimitReached | Over::Ended, Some(translator)) => self.last = translator.stop(&usage).into(),
             (Over::Finished | Over::Broken, Some(translator)) => self.last.extend_from_slice(&translator.end()),
             (Over::Finished | Over::Broken | Over::Abandoned, _) => {}
         }

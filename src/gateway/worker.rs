@@ -12,7 +12,6 @@ use arc_swap::Guard;
 use crate::domain::ids::Mode;
 use crate::domain::money::Money;
 use crate::domain::price::{ModelPrice, PriceBook};
-use crate::domain::request::OpenRequest;
 use crate::engine::accounts::Accounts;
 use crate::engine::answers::Answers;
 use crate::engine::clock::Clock;
@@ -28,10 +27,13 @@ use super::breaker::{Breakers, Circuit};
 use super::calibration::Calibration;
 use super::drain::DrainSlots;
 use super::egress::{PrivateHosts, Trust};
+use super::live_call::LiveCall;
+use super::live_calls::LiveCalls;
 use super::open_call::{OpenCall, Pricing};
 use super::options::GatewayOptions;
 use super::provider::{Catalogue, Provider};
 use super::pumps::Pumps;
+use super::roster::Roster;
 use super::spool::{SpoolRoom, SpoolWriter};
 use super::upstream::Upstream;
 use super::watch::Watch;
@@ -69,6 +71,7 @@ pub struct Gateway {
     in_flight: AtomicUsize,
     /// Pumps that run; the stop waits for them.
     pumps: AtomicUsize,
+    live_calls: LiveCalls,
 }
 
 impl Gateway {
@@ -90,6 +93,7 @@ impl Gateway {
             breakers,
             in_flight: AtomicUsize::new(0),
             pumps: AtomicUsize::new(0),
+            live_calls: LiveCalls::default(),
         }
     }
 
@@ -100,6 +104,11 @@ impl Gateway {
     /// The providers of live merchants.
     pub fn providers(&self) -> &[Arc<Provider>] {
         self.parts.catalogue.providers()
+    }
+
+    /// The calls of all workers, for whoever wants to see or end one.
+    pub fn live_calls(&self) -> &LiveCalls {
+        &self.live_calls
     }
 
     /// Calls whose pumps run.
@@ -132,6 +141,7 @@ struct Own {
     pumps: Pumps,
     calibration: Calibration,
     calls: CallRecorder,
+    roster: Rc<Roster>,
 }
 
 /// A place among the calls in flight, given up when it is dropped.
@@ -162,7 +172,11 @@ impl Worker {
             pumps: Pumps::start(Duration::from_millis(options.slow_reader_timeout_ms)),
             calibration: Calibration::default(),
             calls: CallRecorder::new(gateway.parts.metrics.calls.clone()),
+            roster: Rc::default(),
         };
+        gateway
+            .live_calls
+            .enrol(own.roster.clone(), gateway.parts.clock.clone());
         Self {
             gateway,
             own: Rc::new(own),
@@ -186,15 +200,12 @@ impl Worker {
         &self.own.pumps
     }
 
-    pub(super) fn open_call(
-        &self,
-        record: &OpenRequest,
-        caller: &Caller,
-        pricing: Pricing,
-        watch: Watch,
-    ) -> OpenCall {
+    pub(super) fn open_call(&self, live: LiveCall, caller: &Caller, pricing: Pricing, watch: Watch) -> OpenCall {
         OpenCall {
-            id: record.id,
+            id: live.facts.admitted.id,
+            admitted_at_ms: live.facts.admitted.admitted_at_ms,
+            first_token_ms: None,
+            live: self.own.roster.enter(live),
             pricing,
             wallet_id: caller.wallet_id,
             lane: self.own.lane.clone(),
@@ -205,9 +216,6 @@ impl Worker {
             account_hold: None,
             metering: None,
             wallet_pays: caller.provider_key.is_none(),
-            served_tokens: 0,
-            admitted_at_ms: record.admitted_at_ms,
-            first_token_ms: None,
             answers: None,
             watch,
             settled: false,

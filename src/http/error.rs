@@ -55,6 +55,7 @@ error_table! {
     ModelNotAllowed = 403 "model_not_allowed": "Model not allowed for this key.";
     ProviderNotAllowed = 403 "provider_not_allowed": "Provider not allowed for this key.";
     IpNotAllowed = 403 "ip_not_allowed": "This key may not be used from this address.";
+    CallEnded = 403 "call_ended": "This call was ended by the owner of its key before it was answered.";
     WrongKeyKind = 403 "wrong_key_kind": "This kind of key is not for this route.";
     MeterNotOnPlan = 403 "meter_not_on_plan": "The meter is not on the customer's plan.";
     NotFound = 404 "not_found": "There is no such thing.";

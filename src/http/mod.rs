@@ -5,6 +5,7 @@
 pub mod address;
 pub mod audit;
 pub mod auth;
+pub mod calls;
 pub mod checkout;
 pub mod checkout_sessions;
 mod connections;
@@ -20,6 +21,7 @@ pub mod health;
 pub mod idempotency;
 pub mod json_body;
 pub mod limits;
+pub mod live;
 pub mod llm;
 pub mod meters;
 pub mod operator;

@@ -9,9 +9,9 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{Error, Resource};
 
 use super::{
-    audit, checkout, checkout_sessions, connections, credit_bundles, customers, limits, meters, payment_methods, plain,
-    plans, proof, provider_keys, requests, secret_keys, services, spend_keys, subscriptions, traffic, usage, wallet,
-    wallet_keys, webhooks,
+    audit, calls, checkout, checkout_sessions, connections, credit_bundles, customers, limits, live, meters,
+    payment_methods, plain, plans, proof, provider_keys, requests, secret_keys, services, spend_keys, subscriptions,
+    traffic, usage, wallet, wallet_keys, webhooks,
 };
 
 /// All of them, in a scope of `/v1`.
@@ -32,6 +32,13 @@ pub fn configure(config: &mut ServiceConfig) {
     request_routes(config);
     payment_method_routes(config);
     config
+        .service(limited("/calls").route(web::get().to(calls::list)))
+        .service(
+            limited("/calls/{id}")
+                .route(web::get().to(calls::retrieve))
+                .route(web::delete().to(calls::end)),
+        )
+        .service(limited("/live").route(web::get().to(live::feed)))
         .service(limited("/wallet/fund").route(web::post().to(wallet::fund)))
         .service(limited("/wallet").route(web::get().to(wallet::retrieve)))
         .service(limited("/usage").route(web::get().to(usage::retrieve)))

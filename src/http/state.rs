@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
 use ipnet::IpNet;
+use tokio::sync::Semaphore;
 
 use crate::domain::spend::Now;
 use crate::engine::accounts::Accounts;
@@ -22,6 +23,7 @@ use crate::engine::retention::Retention;
 use crate::engine::sealing::SealingKey;
 use crate::engine::spend::SpendShards;
 use crate::engine::tariffs::Tariffs;
+use crate::gateway::LiveCalls;
 use crate::gateway::egress::PrivateHosts;
 use crate::storage::Database;
 
@@ -30,6 +32,7 @@ use super::dashboard::{Proofs, Reveals};
 use super::error::{ApiError, ErrorCode};
 use super::idempotency::running::Running;
 use super::limits::{FailureLimit, ManagementLimit};
+use super::live::LISTENERS_MOST;
 use super::operator::token::OperatorToken;
 use super::options::ManagementOptions;
 use super::services::Directory;
@@ -88,6 +91,7 @@ pub struct StateParts {
     pub accounts: Accounts,
     pub customer_accounts: CustomerAccounts,
     pub checkout: CheckoutParts,
+    pub live_calls: LiveCalls,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
     pub phase: PhaseCell,
@@ -116,6 +120,7 @@ pub struct AppState {
     pub accounts: Accounts,
     pub customer_accounts: CustomerAccounts,
     pub checkout: CheckoutParts,
+    pub live_calls: LiveCalls,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
     pub phase: PhaseCell,
@@ -123,6 +128,8 @@ pub struct AppState {
     pub trusted_proxies: Vec<IpNet>,
     pub body_limit_bytes: usize,
     pub data_dir: PathBuf,
+    /// Places for those who listen to the live feed.
+    pub(super) listeners: Arc<Semaphore>,
     pub(super) management_limit: ManagementLimit,
     pub(super) failure_limit: FailureLimit,
     pub(super) turns: Turns,
@@ -162,6 +169,8 @@ impl AppState {
             accounts: parts.accounts,
             customer_accounts: parts.customer_accounts,
             checkout: parts.checkout,
+            live_calls: parts.live_calls,
+            listeners: Arc::new(Semaphore::new(LISTENERS_MOST)),
             clock: parts.clock,
             metrics: parts.metrics,
             phase: parts.phase,

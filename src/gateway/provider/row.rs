@@ -80,6 +80,24 @@ pub enum EndpointKind {
 }
 
 impl EndpointKind {
+    /// The word on the wire, as in the catalogue.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Completions => "completions",
+            Self::Embeddings => "embeddings",
+            Self::ImageGenerations => "image_generations",
+            Self::ImageEdits => "image_edits",
+            Self::Speech => "speech",
+            Self::Transcriptions => "transcriptions",
+            Self::Translations => "translations",
+            Self::TextToSpeech => "text_to_speech",
+            Self::CountTokens => "count_tokens",
+            Self::Models => "models",
+            Self::Opaque => "opaque",
+        }
+    }
+
     /// True where the provider bills nothing.
     pub const fn is_free(self) -> bool {
         match self {

@@ -23,8 +23,8 @@ pub(super) enum Over {
     Broken,
     /// The limit was reached: we ended it.
     LimitReached,
-    /// The key was revoked: we ended it.
-    Revoked,
+    /// The key was revoked, or the owner of the call wanted its end: we ended it.
+    Ended,
     /// The client left and the rest was not waited for.
     Abandoned,
 }
@@ -43,7 +43,7 @@ impl Over {
     pub(super) fn outcome(self) -> Outcome {
         match self {
             Self::Finished | Self::LimitReached => Outcome::Completed,
-            Self::Broken | Self::Revoked | Self::Abandoned => Outcome::Error,
+            Self::Broken | Self::Ended | Self::Abandoned => Outcome::Error,
         }
     }
 
@@ -51,7 +51,7 @@ impl Over {
     pub(super) fn tell(self, pass: Pass) {
         match self {
             Self::Broken => pass.failed(Trouble::Upstream(UpstreamFailure::Broken)),
-            Self::Finished | Self::LimitReached | Self::Revoked | Self::Abandoned => pass.good(),
+            Self::Finished | Self::LimitReached | Self::Ended | Self::Abandoned => pass.good(),
         }
     }
 }

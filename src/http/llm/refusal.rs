@@ -41,6 +41,7 @@ pub fn of(refusal: Refusal, now: Now, speech: Speech) -> ApiError {
             .say("The provider's answer broke off.")
             .do_not_retry(),
         Refusal::Upstream(UpstreamFailure::TimedOut) => ApiError::new(ErrorCode::ProviderTimeout).do_not_retry(),
+        Refusal::Ended => ApiError::new(ErrorCode::CallEnded).do_not_retry(),
         Refusal::Upstream(UpstreamFailure::Unreachable) => ApiError::new(ErrorCode::ProviderUnreachable),
     }
 }

@@ -5,6 +5,7 @@ use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
 use crate::domain::cycle::Cycle;
+use crate::domain::key::KeySettings;
 use crate::domain::money::Money;
 use crate::domain::room::Room;
 use crate::domain::secret::Secret;
@@ -46,7 +47,7 @@ pub fn show(row: &SpendKeyRow, state: &SpendState) -> Map<String, Value> {
         Value::Object(fields) => fields,
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
     };
-    fields.extend(money(row, state));
+    fields.extend(show_figures(settings, state).map(|(name, value)| (name.to_owned(), value)));
     fields
 }
 
@@ -67,8 +68,8 @@ fn address(network: &IpNet) -> String {
 }
 
 /// The figures of the limit's cycle; without a limit those of all time, and nothing that could run out.
-fn money(row: &SpendKeyRow, state: &SpendState) -> [(String, Value); 4] {
-    let limit = row.settings.spend_limit;
+pub fn show_figures(settings: &KeySettings, state: &SpendState) -> [(&'static str, Value); 4] {
+    let limit = settings.spend_limit;
     let counter = state.counter(limit.map_or(Cycle::Total, |limit| limit.cycle));
     let available = limit.map(|limit| {
         let unspent = limit.amount.saturating_sub(counter.spent);
@@ -81,10 +82,10 @@ fn money(row: &SpendKeyRow, state: &SpendState) -> [(String, Value); 4] {
     let text = |amount: Money| Value::from(amount.to_string());
     let resets_at = limit.and(counter.window.end).map(iso_seconds);
     [
-        ("current_spend".to_owned(), text(counter.spent)),
-        ("reserved_spend".to_owned(), text(counter.held)),
-        ("available".to_owned(), available.map_or(Value::Null, text)),
-        ("resets_at".to_owned(), Value::from(resets_at)),
+        ("current_spend", text(counter.spent)),
+        ("reserved_spend", text(counter.held)),
+        ("available", available.map_or(Value::Null, text)),
+        ("resets_at", Value::from(resets_at)),
     ]
 }
 
