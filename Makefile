@@ -23,6 +23,11 @@ test:
 			(cd $$directory && npm ci --no-audit --no-fund) || exit 1; \
 		fi; \
 	done
+	@cd tests/clients/python && installed=venv/installed; \
+	if [ ! -e $$installed ] || [ requirements.txt -nt $$installed ]; then \
+		python3 -m venv venv && venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt && \
+		touch $$installed; \
+	fi
 	cargo test --release --workspace --no-fail-fast
 	CALDERA_TEST_TLS=1 cargo test --release --workspace --test suite -- gateway:: streams::
 
@@ -42,4 +47,4 @@ load-test:
 
 clean:
 	cargo clean
-	rm -rf tests/clients/node_modules tests/clients/tools/node_modules
+	rm -rf tests/clients/node_modules tests/clients/tools/node_modules tests/clients/python/venv

@@ -33,6 +33,7 @@ fi
 if [ "$purpose" = test ]; then
     has node || packages+=(nodejs)
     has npm || packages+=(npm)
+    python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
     { has chromium || has google-chrome; } || packages+=(chromium)
 fi
 

@@ -16,6 +16,7 @@ mod endpoints;
 mod fallbacks;
 mod gateway;
 mod google;
+mod guides;
 mod headers;
 mod idempotency;
 mod limits;

@@ -17,6 +17,7 @@ pub mod denial;
 mod doubt;
 pub mod error;
 pub mod fields;
+pub mod guides;
 pub mod health;
 pub mod idempotency;
 pub mod json_body;
