@@ -103,7 +103,7 @@ fn the_dashboard_works_in_a_browser_and_is_accessible() {
 }
 
 /// The path of a Chromium, if there is one.
-fn browser() -> Option<String> {
+pub(crate) fn browser() -> Option<String> {
     let path = std::env::var_os("PATH")?;
     let names = ["chromium", "google-chrome"];
     let found = std::env::split_paths(&path).flat_map(|directory| names.map(|name| directory.join(name)));
@@ -238,7 +238,7 @@ fn run_lava_scripts(package: &str) {
 }
 
 /// Once nothing can be written any more.
-fn check_books(mut house: House) {
+pub(crate) fn check_books(mut house: House) {
     assert!(house.server.stop().success());
     house.books_agree();
 }
@@ -253,14 +253,14 @@ fn wallet_key(house: &House) -> String {
 }
 
 /// One script with what it is to know, and a directory for what it prints.
-struct Script {
+pub(crate) struct Script {
     name: String,
     command: Command,
     directory: TempDir,
 }
 
 impl Script {
-    fn new(name: &str, house: &House) -> Self {
+    pub(crate) fn new(name: &str, house: &House) -> Self {
         let mut command = Command::new("node");
         command
             .args(["--test-reporter=tap", name])
@@ -278,12 +278,12 @@ impl Script {
         }
     }
 
-    fn variable(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
     }
 
-    fn run(self) {
+    pub(crate) fn run(self) {
         if let Some(output) = self.output_of_failure() {
             panic!("{output}");
         }
@@ -329,6 +329,7 @@ fn installed_clients() -> PathBuf {
         "@google/genai",
         "ai",
         "@langchain/core",
+        "@modelcontextprotocol/sdk",
         "lava-8",
         "typescript",
         "../tools/node_modules/@openai/codex",

@@ -21,6 +21,7 @@ mod headers;
 mod idempotency;
 mod limits;
 mod management;
+mod mcp;
 mod media;
 mod meters;
 mod metrics;

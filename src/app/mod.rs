@@ -28,6 +28,7 @@ use actix_web::dev::ServerHandle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
+use crate::http;
 use crate::http::operator::token::write_address;
 use crate::http::state::{AppState, Phase};
 use crate::storage::keys;
@@ -154,6 +155,7 @@ async fn stop(config: &Config, serving: Serving, operator: ServerHandle) {
     tokio::time::sleep(Duration::from_millis(config.server.drain_delay_ms)).await;
     serving.state.phase.enter(Phase::Stopping);
     drain(&serving, Duration::from_secs(config.server.drain_timeout_s)).await;
+    http::mcp::stop(&serving.state).await;
     save_last_uses(&serving.state).await;
     // The last bytes go from the workers to their sockets.
     tokio::time::sleep(STOP_POLL).await;

@@ -32,6 +32,7 @@ use crate::http;
 use crate::http::checkout::CheckoutParts;
 use crate::http::checkout::charges::{charge_renewals, charge_top_ups};
 use crate::http::checkout::settle::go_on_with_open_payments;
+use crate::http::mcp::Mcp;
 use crate::http::spend_keys::live::grace;
 use crate::http::state::{AppState, StateParts};
 use crate::http::webhooks::customers::ShownCustomers;
@@ -101,7 +102,8 @@ impl Serving {
         let gateway = Arc::new(Gateway::new(gateway_parts(config, simulated, &shared)?));
         let checkout = super::checkout::open(&config.checkout, &trust(config)?).map_err(StartError::Checkout)?;
         let from_gateway = (checkout, gateway.live_calls().clone());
-        let state = app_state(config, &shared, (booted.database.clone(), booted.keyring), from_gateway);
+        let state = app_state(config, &shared, (booted.database.clone(), booted.keyring), from_gateway)?;
+        http::mcp::start(&state, listener.local_addr()?);
         http::operator::prepare(&state)?;
         fill(&state, &booted.replica);
         gauges::watch(&shared, gateway.clone(), &journal);
@@ -215,10 +217,12 @@ fn app_state(
     shared: &Shared,
     (database, keyring): (Database, Keyring),
     (checkout, live_calls): (CheckoutParts, LiveCalls),
-) -> web::Data<AppState> {
-    web::Data::new(AppState::new(StateParts {
+) -> std::io::Result<web::Data<AppState>> {
+    let keyring = Arc::new(keyring);
+    let mcp = Mcp::open(config.mcp.clone(), keyring.clone(), shared.clock.clone())?;
+    Ok(web::Data::new(AppState::new(StateParts {
         database,
-        keyring: Arc::new(keyring),
+        keyring,
         provider_keys: shared.provider_keys.clone(),
         customers: shared.customers.clone(),
         prices: shared.prices.clone(),
@@ -235,10 +239,11 @@ fn app_state(
         metrics: shared.metrics.clone(),
         phase: Default::default(),
         retention: Arc::new(Retention::new(config.retention)),
+        mcp,
         management: config.management.clone(),
         trusted_proxies: config.server.trusted_proxies.clone(),
         data_dir: config.data.dir.clone(),
-    }))
+    })))
 }
 
 /// On this thread, for as long as the server runs.

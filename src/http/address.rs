@@ -7,8 +7,13 @@ use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
 use ipnet::IpNet;
 
+use super::inside;
+
 /// Where the request comes from; `None` where the connection has no address.
 pub fn client_address(request: &HttpRequest, trusted_proxies: &[IpNet]) -> Option<IpAddr> {
+    if let Some(inside) = inside::of_request(request) {
+        return inside.address;
+    }
     let peer = request.peer_addr()?.ip().to_canonical();
     Some(vouched_for(peer, request.headers(), trusted_proxies))
 }

@@ -58,10 +58,12 @@ error_table! {
     CallEnded = 403 "call_ended": "This call was ended by the owner of its key before it was answered.";
     WrongKeyKind = 403 "wrong_key_kind": "This kind of key is not for this route.";
     MeterNotOnPlan = 403 "meter_not_on_plan": "The meter is not on the customer's plan.";
+    OriginNotAllowed = 403 "origin_not_allowed": "Web pages of this origin may not call.";
     NotFound = 404 "not_found": "There is no such thing.";
     ModelNotFound = 404 "model_not_found": "The model cannot be reached.";
     CustomerNotFound = 404 "customer_not_found": "There is no such customer.";
     MethodNotAllowed = 405 "method_not_allowed": "This path does not take this method.";
+    NotAcceptable = 406 "not_acceptable": "The client does not take what would be answered.";
     RequestTimeout = 408 "request_timeout": "The request did not arrive in time.";
     Conflict = 409 "conflict": "It is there already.";
     IdempotencyInProgress = 409 "idempotency_in_progress": "A call with this Idempotency-Key is under way; try again.";

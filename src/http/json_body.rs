@@ -50,6 +50,11 @@ impl FromRequest for JsonBody {
 pub async fn read_bytes(request: &HttpRequest, payload: Payload) -> Result<Bytes, ApiError> {
     let state = request.app_data::<web::Data<AppState>>();
     let limit = state.map_or(DEFAULT_LIMIT_BYTES, |state| state.body_limit_bytes);
+    read_up_to(request, payload, limit).await
+}
+
+/// As [`read_bytes`], up to another limit.
+pub async fn read_up_to(request: &HttpRequest, payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
     let body = tokio::time::timeout(BODY_TIMEOUT, read(request, payload, limit)).await;
     body.map_err(|_| ApiError::new(ErrorCode::RequestTimeout))?
 }

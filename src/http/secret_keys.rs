@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 
 use crate::domain::credential::KeyKind;
-use crate::domain::ids::SecretKeyId;
+use crate::domain::ids::{MerchantId, SecretKeyId};
 use crate::engine::keyring::{Credential, Merchant, SecretKey};
 use crate::engine::random;
 use crate::storage::StorageError;
@@ -77,14 +77,19 @@ pub async fn list(auth: SecretKeyAuth, state: State, query: Query) -> Result<Htt
 
 /// DELETE.
 pub async fn delete(auth: SecretKeyAuth, state: State, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let unknown = || ApiError::missing("secret_key_id", "secret key");
     let id: SecretKeyId = request
         .match_info()
         .get("id")
         .unwrap_or("")
         .parse()
         .map_err(|_| unknown())?;
-    let merchant_id = auth.merchant_id();
+    revoke(&state, auth.merchant_id(), id).await?;
+    Ok(HttpResponse::Ok().json(json!({ "id": id, "deleted": true })))
+}
+
+/// Ends a key: it is refused before this returns.
+pub async fn revoke(state: &State, merchant_id: MerchantId, id: SecretKeyId) -> Result<(), ApiError> {
+    let state = state.clone();
     to_the_end(async move {
         let work = state
             .database
@@ -99,8 +104,11 @@ pub async fn delete(auth: SecretKeyAuth, state: State, request: HttpRequest) -> 
         state.keyring.remove(&row.hash);
         Ok(())
     })
-    .await?;
-    Ok(HttpResponse::Ok().json(json!({ "id": id, "deleted": true })))
+    .await
+}
+
+fn unknown() -> ApiError {
+    ApiError::missing("secret_key_id", "secret key")
 }
 
 fn show(row: &SecretKeyRow) -> Value {

@@ -37,15 +37,18 @@ struct Entry {
     models: String,
 }
 
-/// GET of the models, of one provider where `provider` names it.
+/// GET of the models: of one provider where `provider` names it, those whose names have all words of `query`, and at
+/// most `limit`.
 pub async fn list(request: HttpRequest, state: web::Data<AppState>, query: Query) -> Result<HttpResponse, ApiError> {
     let directory = directory(&request, &state)?;
     let whole = |body: Bytes| HttpResponse::Ok().content_type(ContentType::json()).body(body);
-    let Some(wanted) = query.text("provider")? else {
+    let wanted = Wanted::read(&query)?;
+    if wanted.is_all() {
         return Ok(whole(directory.whole.clone()));
-    };
-    let entries = directory.entries.iter().filter(|entry| entry.id == wanted);
-    Ok(whole(rendered(entries)))
+    }
+    let entries = directory.entries.iter();
+    let entries = entries.filter(|entry| wanted.provider.as_ref().is_none_or(|wanted| entry.id == *wanted));
+    Ok(whole(rendered(entries, &wanted)))
 }
 
 /// GET of the providers that a search finds, the best first; an empty search finds none.
@@ -63,6 +66,40 @@ pub async fn search(request: HttpRequest, state: web::Data<AppState>, query: Que
     found.sort_by_key(|(rank, _)| std::cmp::Reverse(*rank));
     let data: Vec<&Value> = found.into_iter().map(|(_, entry)| &entry.summary).collect();
     Ok(HttpResponse::Ok().json(json!({ "object": "list", "data": data })))
+}
+
+/// Which models are asked for.
+#[derive(Default)]
+struct Wanted {
+    provider: Option<String>,
+    /// In lower case.
+    words: Vec<String>,
+    limit: Option<usize>,
+}
+
+impl Wanted {
+    fn read(query: &Query) -> Result<Self, ApiError> {
+        let limit = query.text("limit")?.map(|text| {
+            let limit = text.parse().ok().filter(|limit| *limit > 0);
+            limit.ok_or_else(|| ApiError::invalid("limit", "must be a whole number above zero"))
+        });
+        let words = query.text("query")?.unwrap_or_default().to_lowercase();
+        Ok(Self {
+            provider: query.text("provider")?.map(str::to_owned),
+            words: words.split_whitespace().take(20).map(str::to_owned).collect(),
+            limit: limit.transpose()?,
+        })
+    }
+
+    fn is_all(&self) -> bool {
+        self.provider.is_none() && self.words.is_empty() && self.limit.is_none()
+    }
+
+    fn has(&self, entry: &Entry, service: &Value) -> bool {
+        let model = service["id"].as_str().unwrap_or_default().to_lowercase();
+        let is_there = |word: &String| model.contains(word) || entry.names.contains(word);
+        self.words.iter().all(is_there)
+    }
 }
 
 impl Entry {
@@ -123,13 +160,15 @@ fn make(worker: &Worker) -> Directory {
         .collect();
     Directory {
         price_version: prices.version(),
-        whole: rendered(entries.iter()),
+        whole: rendered(entries.iter(), &Wanted::default()),
         entries,
     }
 }
 
-fn rendered<'a>(entries: impl Iterator<Item = &'a Entry> + Clone) -> Bytes {
-    let data: Vec<&Value> = entries.clone().flat_map(|entry| &entry.services).collect();
+fn rendered<'a>(entries: impl Iterator<Item = &'a Entry> + Clone, wanted: &Wanted) -> Bytes {
+    let own = |entry: &'a Entry| entry.services.iter().filter(move |service| wanted.has(entry, service));
+    let data = entries.clone().flat_map(own);
+    let data: Vec<&Value> = data.take(wanted.limit.unwrap_or(usize::MAX)).collect();
     let providers: Vec<&Value> = entries.map(|entry| &entry.summary).collect();
     let list = json!({ "object": "list", "data": data, "providers": providers });
     list.to_string().into()

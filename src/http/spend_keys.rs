@@ -145,12 +145,16 @@ pub async fn rotate(
 
 /// DELETE: the key is refused from now on, and its running streams are cut.
 pub async fn revoke(auth: KeyManagerAuth, state: State, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let id = key_id(&request)?;
-    change_row(auth, state, id, move |connection, owner| {
-        rows::revoke(connection, owner, id)
-    })
-    .await?;
+    end(state, auth, key_id(&request)?).await?;
     Ok(HttpResponse::Ok().json(serde_json::json!({ "success": true })))
+}
+
+/// Revokes a key: it is refused before this returns.
+pub async fn end(state: State, auth: KeyManagerAuth, id: SpendKeyId) -> Result<(), ApiError> {
+    let revoked = change_row(auth, state, id, move |connection, owner| {
+        rows::revoke(connection, owner, id)
+    });
+    revoked.await.map(drop)
 }
 
 /// Changes the row in Postgres, then what is in force; the next change of this key waits for both.

@@ -33,6 +33,7 @@ use super::error::{ApiError, ErrorCode};
 use super::idempotency::running::Running;
 use super::limits::{FailureLimit, ManagementLimit};
 use super::live::LISTENERS_MOST;
+use super::mcp::Mcp;
 use super::operator::token::OperatorToken;
 use super::options::ManagementOptions;
 use super::services::Directory;
@@ -96,6 +97,7 @@ pub struct StateParts {
     pub metrics: Arc<Metrics>,
     pub phase: PhaseCell,
     pub retention: Arc<Retention>,
+    pub mcp: Mcp,
     pub management: ManagementOptions,
     pub trusted_proxies: Vec<IpNet>,
     /// Where the operator's token lies.
@@ -125,6 +127,7 @@ pub struct AppState {
     pub metrics: Arc<Metrics>,
     pub phase: PhaseCell,
     pub retention: Arc<Retention>,
+    pub mcp: Mcp,
     pub trusted_proxies: Vec<IpNet>,
     pub body_limit_bytes: usize,
     pub data_dir: PathBuf,
@@ -175,6 +178,7 @@ impl AppState {
             metrics: parts.metrics,
             phase: parts.phase,
             retention: parts.retention,
+            mcp: parts.mcp,
             trusted_proxies: parts.trusted_proxies,
             data_dir: parts.data_dir,
         }

@@ -34,13 +34,25 @@ impl EventStream {
 
     /// Gets this with this bearer key and reads the head of the answer.
     pub fn get(port: u16, path: &str, key: &str) -> Self {
-        let head = format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nauthorization: Bearer {key}\r\n\r\n");
-        Self::send(port, &head)
+        Self::get_with_headers(port, path, &[("authorization", &format!("Bearer {key}"))])
     }
 
     pub fn post_with_headers(port: u16, path: &str, headers: &[(&str, &str)], body: &Value) -> Self {
-        let body = body.to_string();
-        let mut request = format!("POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n");
+        Self::send(port, &format!("POST {path}"), headers, &body.to_string())
+    }
+
+    /// Gets what goes on until one side ends it.
+    pub fn get_with_headers(port: u16, path: &str, headers: &[(&str, &str)]) -> Self {
+        Self::send(port, &format!("GET {path}"), headers, "")
+    }
+
+    fn send(port: u16, what: &str, headers: &[(&str, &str)], body: &str) -> Self {
+        let mut socket = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
+        socket
+            .set_read_timeout(Some(READ_LIMIT))
+            .expect("a socket takes a limit");
+        socket.set_nodelay(true).expect("a socket takes an option");
+        let mut request = format!("{what} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n");
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -48,15 +60,6 @@ impl EventStream {
             "content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         ));
-        Self::send(port, &request)
-    }
-
-    fn send(port: u16, request: &str) -> Self {
-        let mut socket = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
-        socket
-            .set_read_timeout(Some(READ_LIMIT))
-            .expect("a socket takes a limit");
-        socket.set_nodelay(true).expect("a socket takes an option");
         socket.write_all(request.as_bytes()).expect("the server reads");
         Self::read_head(BufReader::new(socket))
     }

@@ -15,6 +15,7 @@ use crate::domain::secret::Secret;
 use crate::engine::options::{BillingOptions, JournalOptions, SpendKeyOptions};
 use crate::engine::retention::RetentionOptions;
 use crate::gateway::options::{GatewayOptions, WebhookOptions};
+use crate::http::mcp::options::McpOptions;
 use crate::http::options::{CheckoutOptions, ManagementOptions, OperatorOptions, ServerOptions};
 use crate::storage::{DatabaseOptions, embedded};
 
@@ -38,6 +39,7 @@ pub struct Config {
     pub webhooks: WebhookOptions,
     pub retention: RetentionOptions,
     pub checkout: CheckoutOptions,
+    pub mcp: McpOptions,
     pub files: FileOptions,
     pub log: LogOptions,
     pub secrets: SecretOptions,

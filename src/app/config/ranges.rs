@@ -10,6 +10,7 @@ use super::ConfigError;
 use super::layers::Layers;
 use crate::domain::money::Money;
 use crate::gateway::egress::read_places;
+use crate::http::mcp::options::parse_origin;
 use crate::http::options::parse_network;
 
 const DAY_MS: i64 = 86_400_000;
@@ -65,6 +66,11 @@ pub(super) const NUMBERS: &[(&str, i64, i64)] = &[
     ("retention.requests_days", 0, 36_500),
     ("retention.webhook_deliveries_days", 0, 36_500),
     ("retention.audit_days", 0, 36_500),
+    ("mcp.max_sessions", 1, 1_000_000),
+    ("mcp.max_guests", 0, 1_000_000),
+    ("mcp.session_idle_s", 1, 604_800),
+    ("mcp.body_limit_bytes", 1024, 1_073_741_824),
+    ("mcp.session_key_ttl_s", 120, 31_536_000),
 ];
 
 /// Says why a text will not do.
@@ -81,6 +87,8 @@ const TEXTS: &[(&str, TextCheck)] = &[
     ("gateway.default_output_price", check_price),
     ("gateway.forward_hosts", check_forward_host),
     ("webhooks.allow_private_hosts", check_place),
+    ("mcp.allowed_origins", check_origin),
+    ("mcp.session_spend_limit", check_spend_limit),
     ("log.format", check_log_format),
     ("log.filter", check_log_filter),
 ];
@@ -155,6 +163,18 @@ fn find<'a>(layers: &'a Layers, name: &str) -> Option<&'a Value> {
         .iter()
         .find(|(option, _)| *option == name)
         .map(|(_, value)| value)
+}
+
+fn check_origin(text: &str) -> Result<(), String> {
+    parse_origin(text).map(drop)
+}
+
+fn check_spend_limit(text: &str) -> Result<(), String> {
+    match text.parse::<Money>() {
+        _ if text.is_empty() => Ok(()),
+        Ok(amount) if amount > Money::ZERO => Ok(()),
+        Ok(_) | Err(_) => Err("must be dollars such as \"5.00\", or empty for no limit".to_owned()),
+    }
 }
 
 fn check_host(text: &str) -> Result<(), String> {

@@ -33,6 +33,7 @@ fn the_shipped_file_is_the_default() {
     assert_eq!(shipped.webhooks, default.webhooks);
     assert_eq!(shipped.retention, default.retention);
     assert_eq!(shipped.checkout, default.checkout);
+    assert_eq!(shipped.mcp, default.mcp);
     assert_eq!(shipped.files, default.files);
     assert_eq!(shipped.log, default.log);
     assert_eq!(shipped.secrets, default.secrets);

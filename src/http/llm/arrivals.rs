@@ -9,6 +9,7 @@ use crate::gateway::provider::{CredentialOwner, EndpointKind};
 use crate::gateway::target::{ForwardTarget, OwnParameters, RewriteTarget, TargetError};
 use crate::gateway::{Addressed, Route, Streams, Worker};
 use crate::http::error::{ApiError, ErrorCode};
+use crate::http::inside::{self, Shapes};
 
 use super::{Arrival, carry};
 
@@ -114,8 +115,12 @@ fn unified(
         // Keys are made for one of the two; a key that is bound to none serves these too.
         Speech::Google | Speech::Bedrock => RequestShape::OpenAi,
     };
+    let required_shape = match inside::of_request(&request).map(|inside| inside.shapes) {
+        Some(Shapes::Any) => None,
+        Some(Shapes::Own) | None => Some(required_shape),
+    };
     let arrival = by_model(&request, speech).map(|arrival| Arrival {
-        required_shape: Some(required_shape),
+        required_shape,
         endpoint,
         ..arrival
     });
