@@ -10,6 +10,7 @@ use crate::support::house::{House, nanos};
 use crate::support::http::{Answer, Client};
 use crate::support::server::{eventually, secret_key};
 use crate::support::stream::EventStream;
+use crate::support::visitor::Visitor;
 
 const VERSION: &str = "2025-11-25";
 
@@ -41,6 +42,119 @@ fn an_agent_that_loops_stops_at_its_sessions_limit() {
     assert_eq!(key["spend_limit"], json!({ "amount": "0.001", "cycle": "daily" }));
     assert!((1..=1_000_000).contains(&nanos(&key["current_spend"])), "{key}");
     check_books(house);
+}
+
+#[test]
+fn a_protocol_without_sessions_has_one_spend_key_for_a_credential() {
+    let house = House::new();
+    let call = |client: &Client, tool: &str, arguments: &Value| -> Value {
+        let version = "2026-07-28";
+        let meta = json!({
+            "io.modelcontextprotocol/protocolVersion": version,
+            "io.modelcontextprotocol/clientInfo": { "name": "of 2026", "version": "1" },
+            "io.modelcontextprotocol/clientCapabilities": {},
+        });
+        let pairs = [
+            ("accept", "application/json, text/event-stream"),
+            ("mcp-protocol-version", version),
+            ("mcp-method", "tools/call"),
+            ("mcp-name", tool),
+        ];
+        let client = pairs
+            .iter()
+            .fold(client.clone(), |client, (name, value)| client.with_header(name, value));
+        let parameters = json!({ "name": tool, "arguments": arguments, "_meta": meta });
+        let answer = client
+            .post("/mcp", &request("tools/call", &parameters))
+            .expect_status(200);
+        assert_eq!(answer.header("mcp-session-id"), None);
+        last_message(&answer)["result"].clone()
+    };
+    let client = house.server.client();
+    let arguments = json!({ "model": "gpt-4o-mini", "messages": "Hello", "max_tokens": 8 });
+    for _ in 0..2 {
+        let result = call(&client, "prompt", &arguments);
+        assert_eq!(result["isError"], false, "{result}");
+    }
+    let keys = session_keys(&house);
+    assert_eq!(keys.len(), 1);
+    assert_eq!(keys[0]["name"], "MCP session of of 2026");
+    let guest = call(&Client::new(&house.server.url()), "login", &json!({}));
+    assert_eq!(guest["structuredContent"]["error"]["code"], "not_supported", "{guest}");
+}
+
+#[test]
+fn a_guest_signs_in_by_the_browser_and_its_keys_end_with_its_session() {
+    let house = House::new();
+    let agent = Agent::open(&Client::new(&house.server.url()));
+    let asked = agent.call("login", &json!({}))["structuredContent"].clone();
+    assert_eq!(asked["status"], "pending", "{asked}");
+    let url = asked["url"].as_str().unwrap();
+    let path = url.strip_prefix(&house.server.url()).expect("it leads to this server");
+    let mut visitor = Visitor::signed_in(&house.server, secret_key());
+    let page = visitor.page(path);
+    let code = asked["code"].as_str().unwrap();
+    assert!(
+        page.contains("by hand") && page.contains(code) && page.contains("127.0.0.1"),
+        "{page}"
+    );
+    let answer = visitor.submit(path, "/auth/connect", &[("request", code), ("decision", "authorize")]);
+    assert!(answer.expect_status(200).text().contains("Signed in"));
+    assert_eq!(visitor.get(path).status, 404, "the code has served");
+    let signed_in = agent.call("login", &json!({}))["structuredContent"].clone();
+    assert_eq!(signed_in["status"], "authorized", "{signed_in}");
+    assert_eq!(session_keys(&house).len(), 1);
+    let arguments = json!({ "model": "gpt-4o-mini", "messages": "Hello", "max_tokens": 8 });
+    assert_eq!(agent.call("prompt", &arguments)["isError"], false);
+    assert_eq!(agent.call("get_balance", &json!({}))["isError"], false);
+    let secret_keys = || {
+        house.server.client().get("/v1/secret_keys").json()["data"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    assert_eq!(secret_keys(), 2);
+    agent.end();
+    eventually("the keys are revoked", || {
+        session_keys(&house).is_empty() && secret_keys() == 1
+    });
+    let events = house
+        .server
+        .client()
+        .get("/v1/audit_events?limit=100")
+        .expect_status(200)
+        .text();
+    for action in [
+        "auth.connect",
+        "spend_keys.create",
+        "spend_keys.delete",
+        "secret_keys.delete",
+    ] {
+        assert!(events.contains(action), "{action} is not in {events}");
+    }
+}
+
+#[test]
+fn a_guest_whom_nobody_wants_is_told_so() {
+    let house = House::new();
+    let agent = Agent::open(&Client::new(&house.server.url()));
+    let asked = agent.call("login", &json!({}))["structuredContent"].clone();
+    let (url, code) = (asked["url"].as_str().unwrap(), asked["code"].as_str().unwrap());
+    let path = url.strip_prefix(&house.server.url()).unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| agent.call("login", &json!({})));
+        let mut visitor = Visitor::signed_in(&house.server, secret_key());
+        let answer = visitor.submit(path, "/auth/connect", &[("request", code), ("decision", "cancel")]);
+        assert!(answer.expect_status(200).text().contains("Not signed in"));
+        let told = waiting.join().unwrap();
+        // Whoever asks after the refusal is given another code.
+        let is_told = told["structuredContent"]["error"]["code"] == "invalid_api_key";
+        assert!(is_told || told["structuredContent"]["code"] != code, "{told}");
+    });
+    assert_eq!(
+        agent.call("get_balance", &json!({}))["structuredContent"]["error"]["code"],
+        "invalid_api_key"
+    );
 }
 
 #[test]

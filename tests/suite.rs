@@ -20,6 +20,7 @@ mod guides;
 mod headers;
 mod idempotency;
 mod limits;
+mod login;
 mod management;
 mod mcp;
 mod media;

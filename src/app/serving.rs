@@ -32,7 +32,7 @@ use crate::http;
 use crate::http::checkout::CheckoutParts;
 use crate::http::checkout::charges::{charge_renewals, charge_top_ups};
 use crate::http::checkout::settle::go_on_with_open_payments;
-use crate::http::mcp::Mcp;
+use crate::http::mcp::{Mcp, McpParts};
 use crate::http::spend_keys::live::grace;
 use crate::http::state::{AppState, StateParts};
 use crate::http::webhooks::customers::ShownCustomers;
@@ -219,7 +219,12 @@ fn app_state(
     (checkout, live_calls): (CheckoutParts, LiveCalls),
 ) -> std::io::Result<web::Data<AppState>> {
     let keyring = Arc::new(keyring);
-    let mcp = Mcp::open(config.mcp.clone(), keyring.clone(), shared.clock.clone())?;
+    let parts = McpParts {
+        keyring: keyring.clone(),
+        clock: shared.clock.clone(),
+        public_url: config.checkout.public_url.clone(),
+    };
+    let mcp = Mcp::open(config.mcp.clone(), parts)?;
     Ok(web::Data::new(AppState::new(StateParts {
         database,
         keyring,

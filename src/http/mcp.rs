@@ -9,7 +9,7 @@ mod calls;
 mod desk;
 mod directory;
 mod keys;
-mod login;
+pub mod login;
 mod manage;
 pub mod options;
 mod run;
@@ -34,6 +34,7 @@ use crate::engine::keyring::Keyring;
 
 use self::adapter::{SESSION_ID, answer_of_sdk, request_for_sdk};
 use self::desk::{Desk, Tray};
+use self::login::{Pending, PendingLogins};
 use self::options::{McpOptions, parse_origin};
 use self::server::McpServer;
 use self::sessions::{OPENER, Sessions};
@@ -56,12 +57,23 @@ pub struct Reach {
     sessions: Arc<Sessions>,
     keyring: Arc<Keyring>,
     clock: Clock,
+    logins: Arc<PendingLogins>,
+    /// Where browsers reach this server; empty means where the client reached it.
+    public_url: String,
+}
+
+/// What it is made of.
+pub struct McpParts {
+    pub keyring: Arc<Keyring>,
+    pub clock: Clock,
+    pub public_url: String,
 }
 
 /// The server of the protocol; one for the process.
 pub struct Mcp {
     service: StreamableHttpService<McpServer, Sessions>,
     sessions: Arc<Sessions>,
+    logins: Arc<PendingLogins>,
     options: McpOptions,
     token: Arc<InsideToken>,
     stop: CancellationToken,
@@ -69,10 +81,15 @@ pub struct Mcp {
 }
 
 impl Mcp {
-    pub fn open(options: McpOptions, keyring: Arc<Keyring>, clock: Clock) -> io::Result<Self> {
+    pub fn open(options: McpOptions, parts: McpParts) -> io::Result<Self> {
+        let McpParts {
+            keyring,
+            clock,
+            public_url,
+        } = parts;
         let (desk, tray) = Desk::open();
         let sessions = Arc::new(Sessions::new(options.clone(), clock.clone(), desk.clone()));
-        let stop = CancellationToken::new();
+        let (stop, logins) = (CancellationToken::new(), Arc::<PendingLogins>::default());
         let origins = options.allowed_origins.iter().map(|origin| parse_origin(origin));
         let origins: Vec<String> = origins.collect::<Result<_, _>>().map_err(io::Error::other)?;
         let config = StreamableHttpServerConfig::default()
@@ -87,11 +104,14 @@ impl Mcp {
             sessions: sessions.clone(),
             keyring,
             clock,
+            logins: logins.clone(),
+            public_url,
         });
         let service = StreamableHttpService::new(move || Ok(McpServer(reach.clone())), sessions.clone(), config);
         Ok(Self {
             service,
             sessions,
+            logins,
             options,
             token: Arc::new(InsideToken::make()?),
             stop,
@@ -101,6 +121,11 @@ impl Mcp {
 
     pub fn options(&self) -> &McpOptions {
         &self.options
+    }
+
+    /// The session that waits with this code.
+    pub fn find_login(&self, code: &str, now_ms: i64) -> Option<Arc<Pending>> {
+        self.logins.find(code, now_ms)
     }
 
     /// What calls of our own interface are known by.
@@ -148,7 +173,7 @@ pub async fn stop(state: &Data<AppState>) {
     while sessions.iter().any(|session| session.is_running()) && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let ends = sessions.iter().map(|session| keys::end(state, session));
+    let ends = sessions.iter().map(|session| keys::end(state, None, session));
     if tokio::time::timeout(ENDING, futures_util::future::join_all(ends))
         .await
         .is_err()

@@ -25,6 +25,7 @@ pub mod json_body;
 pub mod limits;
 pub mod live;
 pub mod llm;
+pub mod logins;
 pub mod mcp;
 pub mod meters;
 pub mod operator;

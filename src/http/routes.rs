@@ -9,7 +9,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{Error, Resource};
 
 use super::{
-    audit, calls, checkout, checkout_sessions, connections, credit_bundles, customers, limits, live, meters,
+    audit, calls, checkout, checkout_sessions, connections, credit_bundles, customers, limits, live, logins, meters,
     payment_methods, plain, plans, proof, provider_keys, requests, secret_keys, services, spend_keys, subscriptions,
     traffic, usage, wallet, wallet_keys, webhooks,
 };
@@ -196,6 +196,7 @@ fn key_routes(config: &mut ServiceConfig) {
 
 fn request_routes(config: &mut ServiceConfig) {
     config
+        .service(plain("/auth/callback").route(web::post().to(logins::exchange)))
         .service(
             limited("/requests")
                 .route(web::get().to(requests::list))

@@ -33,6 +33,7 @@ use super::error::{ApiError, ErrorCode};
 use super::idempotency::running::Running;
 use super::limits::{FailureLimit, ManagementLimit};
 use super::live::LISTENERS_MOST;
+use super::logins::Logins;
 use super::mcp::Mcp;
 use super::operator::token::OperatorToken;
 use super::options::ManagementOptions;
@@ -135,6 +136,7 @@ pub struct AppState {
     pub(super) listeners: Arc<Semaphore>,
     pub(super) management_limit: ManagementLimit,
     pub(super) failure_limit: FailureLimit,
+    pub(super) logins: Logins,
     pub(super) turns: Turns,
     pub(super) idempotency: Running,
     /// Secrets on their way to the page that shows them.
@@ -152,6 +154,7 @@ impl AppState {
         Self {
             management_limit: ManagementLimit::new(parts.management.requests_per_minute),
             failure_limit: FailureLimit::new(parts.management.failed_credentials_per_minute),
+            logins: Logins::default(),
             turns: Turns::default(),
             idempotency: Running::default(),
             reveals: Reveals::default(),

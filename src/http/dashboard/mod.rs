@@ -9,6 +9,7 @@
 mod ask;
 mod assets;
 mod audit_events;
+mod connect;
 mod error_page;
 mod form;
 mod guard;
@@ -26,7 +27,7 @@ mod wallet;
 
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, Resource};
 
 use super::audit;
 use super::error::ApiError;
@@ -56,7 +57,18 @@ pub fn configure(config: &mut ServiceConfig) {
         .default_service(web::to(nothing))
         .wrap(from_fn(audit::record))
         .wrap(from_fn(guard::admit));
+    let letting_in = web::scope("/auth")
+        .service(connect_page("/connect"))
+        .service(connect_page("/cli"));
+    let letting_in = letting_in.wrap(from_fn(audit::record)).wrap(from_fn(guard::admit));
+    config.service(letting_in.wrap(from_fn(error_page::in_words)));
     config.service(open.service(pages).wrap(from_fn(error_page::in_words)));
+}
+
+fn connect_page(path: &str) -> Resource {
+    plain(path)
+        .route(web::get().to(connect::show))
+        .route(web::post().to(connect::decide))
 }
 
 fn pages(config: &mut ServiceConfig) {

@@ -51,6 +51,7 @@ pub struct InnerAnswer {
 pub struct KeyOrder {
     pub manager: Manager,
     pub client: String,
+    pub address: Option<IpAddr>,
 }
 
 enum Job {
@@ -67,7 +68,7 @@ pub struct Desk(mpsc::UnboundedSender<Job>);
 pub struct Tray(mpsc::UnboundedReceiver<Job>);
 
 /// How calls of our own interface are made.
-struct Runner {
+pub struct Runner {
     client: awc::Client,
     address: SocketAddr,
     token: Arc<InsideToken>,
@@ -177,12 +178,12 @@ async fn work(job: Job, runner: Rc<Runner>, state: web::Data<AppState>) {
             drop(reply.send(answer));
         }
         Job::MakeKey(order, reply) => {
-            let made = keys::make(&state, order).await;
+            let made = keys::make(&state, &runner, order).await;
             if let Err(Ok(unwanted)) = reply.send(made) {
-                keys::revoke(&state, unwanted).await;
+                keys::revoke(&state, Some(&*runner), unwanted).await;
             }
         }
-        Job::End(session) => keys::end(&state, &session).await,
+        Job::End(session) => keys::end(&state, Some(&*runner), &session).await,
     }
 }
 
@@ -203,7 +204,7 @@ impl Runner {
         }
     }
 
-    async fn run(&self, call: InnerCall) -> Result<InnerAnswer, ApiError> {
+    pub async fn run(&self, call: InnerCall) -> Result<InnerAnswer, ApiError> {
         let url = format!("http://{}{}", self.address, call.path);
         let mut request = self.client.request(call.method, url).no_decompress().force_close();
         let headers = request.headers_mut();

@@ -29,6 +29,8 @@ pub enum Outcome {
 pub struct Run<'a> {
     pub reach: &'a Reach,
     pub visit: Arc<Visit>,
+    /// `None`: the protocol has none, and the caller needs none.
+    pub session: Option<Arc<Session>>,
     pub client: String,
     pub arguments: Arguments,
 }
@@ -99,7 +101,8 @@ impl Run<'_> {
             Standing::Spender(key) => return Ok((key, Shapes::Own)),
             Standing::Manager(manager) => manager,
         };
-        let session = self.session(&manager)?;
+        let full = || ApiError::new(ErrorCode::Overloaded).say("Too many sessions are open.");
+        let session = self.session.as_ref().ok_or_else(full)?;
         let now_ms = self.reach.clock.now().wall_ms;
         let mut slot = session.key.lock().await;
         match &*slot {
@@ -107,22 +110,16 @@ impl Run<'_> {
             KeySlot::Made(key) if key.is_good(now_ms) => return Ok((key.secret.clone(), Shapes::Any)),
             KeySlot::Made(_) | KeySlot::Empty => {}
         }
-        let client = self.client.clone();
-        let key = self.reach.desk.make_key(KeyOrder { manager, client }).await?;
+        let order = KeyOrder {
+            manager,
+            client: self.client.clone(),
+            address: self.visit.visitor.address,
+        };
+        let key = self.reach.desk.make_key(order).await?;
         let secret = key.secret.clone();
         // One that is near its end lapses by itself.
         *slot = KeySlot::Made(key);
         Ok((secret, Shapes::Any))
-    }
-
-    /// The session of the call; a client whose protocol has none has one of his key.
-    fn session(&self, manager: &Manager) -> Result<Arc<Session>, ApiError> {
-        if let Some(session) = &self.visit.session {
-            return Ok(session.clone());
-        }
-        let owner = self.reach.keyring.hash(manager.token.expose());
-        let session = self.reach.sessions.unspoken(owner);
-        session.ok_or_else(|| ApiError::new(ErrorCode::Overloaded).say("Too many sessions are open."))
     }
 }
 

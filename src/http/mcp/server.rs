@@ -16,6 +16,7 @@ use crate::http::error::{ApiError, ErrorCode};
 
 use super::arguments::Arguments;
 use super::run::{Outcome, Run};
+use super::session::Session;
 use super::tools::{Need, ToolName};
 use super::visitor::{Standing, Visit};
 use super::{Reach, login};
@@ -58,13 +59,16 @@ impl ServerHandler for McpServer {
             let name: String = request.name.chars().take(100).collect();
             return Err(ErrorData::invalid_params(format!("There is no tool `{name}`."), None));
         };
+        let visit = visit(&context)?;
+        let session = session(&self.0, &visit);
+        let _running = session.as_ref().map(|session| session.run());
         let run = Run {
             reach: &self.0,
-            visit: visit(&context)?,
+            visit,
+            session: session.clone(),
             client: client_name(&context),
             arguments: Arguments(request.arguments.unwrap_or_default()),
         };
-        let _running = run.visit.session.as_ref().map(|session| session.run());
         let outcome = tokio::select! {
             outcome = run.tool(tool) => outcome,
             () = context.ct.cancelled() => Err(ApiError::new(ErrorCode::InvalidRequest).say("The call was cancelled.")),
@@ -96,6 +100,17 @@ fn visit(context: &RequestContext<RoleServer>) -> Result<Arc<Visit>, ErrorData> 
     visit
         .cloned()
         .ok_or_else(|| ErrorData::internal_error("The request was lost on the way.", None))
+}
+
+/// The session of a call; a client whose protocol has none has one of its key.
+fn session(reach: &Reach, visit: &Visit) -> Option<Arc<Session>> {
+    if let Some(session) = &visit.session {
+        return Some(session.clone());
+    }
+    match &visit.visitor.standing {
+        Standing::Manager(manager) => reach.sessions.unspoken(reach.keyring.hash(manager.token.expose())),
+        Standing::Guest | Standing::Spender(_) => None,
+    }
 }
 
 /// What the client calls itself: shown to the merchant, so it is cut and cleaned.
