@@ -386,6 +386,9 @@ fn initialize() -> Value {
 /// The last message of a stream of events.
 fn last_message(answer: &Answer) -> Value {
     let text = answer.text();
+    if text.starts_with('{') {
+        return answer.json();
+    }
     let data = text
         .lines()
         .filter_map(|line| line.strip_prefix("data:"))
