@@ -5,6 +5,7 @@ use actix_web::HttpResponse;
 use actix_web::body::{BoxBody, MessageBody as _};
 use serde_json::{Map, Value};
 
+use crate::domain::money::Money;
 use crate::http::error::ApiError;
 
 /// The body of a handler's answer.
@@ -36,6 +37,19 @@ pub fn count(value: &Value, name: &str) -> u64 {
     value.get(name).and_then(Value::as_u64).unwrap_or(0)
 }
 
+/// An amount, which may be below zero; zero where it is not there.
+pub fn money(value: &Value, name: &str) -> Money {
+    read_money(&text(value, name)).unwrap_or(Money::ZERO)
+}
+
+/// An amount as the API writes it.
+pub fn read_money(text: &str) -> Option<Money> {
+    match text.strip_prefix('-') {
+        Some(amount) => amount.parse().ok().map(|amount| Money::ZERO.saturating_sub(amount)),
+        None => text.parse().ok(),
+    }
+}
+
 /// The items of a list's envelope.
 pub fn items(list: &Value) -> &[Value] {
     list.get("data")
@@ -60,4 +74,19 @@ pub fn cursor(request: &actix_web::HttpRequest) -> Result<String, ApiError> {
 pub fn body(request: &actix_web::HttpRequest, fields: Map<String, Value>) -> crate::http::json_body::JsonBody {
     crate::http::audit::note_body(request, &fields);
     crate::http::json_body::JsonBody(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_amount_below_zero_is_read_as_one() {
+        let answer = json!({ "balance": "-1.50", "left": "2.00", "none": null });
+        assert_eq!(money(&answer, "balance"), Money::from_nanos(-1_500_000_000));
+        assert_eq!(money(&answer, "left"), Money::from_nanos(2_000_000_000));
+        assert_eq!(money(&answer, "none"), Money::ZERO);
+        assert_eq!(read_money("--1"), None);
+    }
 }

@@ -7,6 +7,8 @@ use chrono::DateTime;
 
 use crate::domain::money::Money;
 
+use super::ask;
+
 /// Nano-dollars in the smallest part that is shown.
 const MICRO: i64 = 1000;
 
@@ -43,7 +45,7 @@ impl Amount {
 
     /// An amount as the API writes it; what is none is shown as nothing.
     pub fn read(text: &str) -> Option<Self> {
-        text.parse::<Money>().ok().map(Self::of)
+        ask::read_money(text).map(Self::of)
     }
 
     pub fn text(&self) -> String {

@@ -162,7 +162,7 @@ async fn page(
         .run(move |connection| movements::of_wallet(connection, merchant_id, wallet_id, latest))
         .await?;
     let now_ms = state.now().wall_ms;
-    let money = |name: &str| ask::text(&wallet, name).parse::<Money>().unwrap_or(Money::ZERO);
+    let money = |name: &str| ask::money(&wallet, name);
     let status = match attempt.refusal {
         Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
         None => StatusCode::OK,

@@ -120,6 +120,6 @@ mod tests {
                 .message()
                 .contains("`e`")
         );
-        assert_eq!(arguments.query(), "a=x&n=3&o=%7B%22k%22%3A1%7D&e=");
+        assert_eq!(arguments.query(), "a=x&e=&n=3&o=%7B%22k%22%3A1%7D");
     }
 }

@@ -50,12 +50,10 @@ pub async fn provider_docs(run: &Run<'_>) -> Result<Outcome, ApiError> {
     if !answer.is_success() {
         return Ok(outcome_of(&answer));
     }
-    let mut directory = json_of(&answer);
-    let summary = directory["providers"][0].take();
-    if summary.is_null() {
-        return Err(ApiError::missing("provider", "provider; `search` finds their names"));
-    }
-    let value = json!({ "provider": summary, "models": directory["data"].take() });
+    let directory = json_of(&answer);
+    let summary = directory.get("providers").and_then(|providers| providers.get(0));
+    let summary = summary.ok_or_else(|| ApiError::missing("provider", "provider; `search` finds their names"))?;
+    let value = json!({ "provider": summary, "models": directory.get("data") });
     Ok(Outcome::Done { text: None, value })
 }
 

@@ -83,7 +83,7 @@ impl State {
 impl Card {
     /// From the API's answer.
     pub fn read(key: &Value, now_ms: i64) -> Self {
-        let money = |name: &str| ask::text(key, name).parse::<Money>().unwrap_or(Money::ZERO);
+        let money = |name: &str| ask::money(key, name);
         let moment = |name: &str| Moment::read(&ask::text(key, name), now_ms);
         let (spent, held) = (money("current_spend"), money("reserved_spend"));
         let limit = key.get("spend_limit").filter(|limit| limit.is_object());
