@@ -266,6 +266,33 @@ fn what_the_transport_refuses_is_said_in_the_envelope_of_all_errors() {
 }
 
 #[test]
+fn a_web_page_calls_from_a_listed_origin_only() {
+    let origin = "https://app.example.com";
+    let house = House::with(|settings| settings.variable("CALDERA__MCP__ALLOWED_ORIGINS", origin));
+    let page = |origin: &str| Client::new(&house.server.url()).with_header("origin", origin);
+    let asked = page(origin).send("OPTIONS", "/mcp", None).expect_status(200);
+    assert_eq!(asked.header("access-control-allow-origin"), Some(origin));
+    assert!(
+        asked
+            .header("access-control-allow-headers")
+            .unwrap()
+            .contains("authorization")
+    );
+    let opened = Agent::ask_to_open(&page(origin)).expect_status(200);
+    assert_eq!(opened.header("access-control-allow-origin"), Some(origin));
+    assert_eq!(opened.header("access-control-expose-headers"), Some("mcp-session-id"));
+    for origin in [
+        "https://app.example.com.evil.example",
+        "http://app.example.com",
+        "https://app.example.com:8443",
+    ] {
+        let refused = page(origin).send("OPTIONS", "/mcp", None).expect_status(403);
+        assert_eq!(refused.error_code(), "origin_not_allowed", "{origin}");
+        assert_eq!(refused.header("access-control-allow-origin"), None);
+    }
+}
+
+#[test]
 fn an_answer_that_was_lost_on_the_way_is_fetched_again() {
     let house = House::new();
     let agent = Agent::open(&house.server.client());

@@ -18,7 +18,8 @@ pub enum TelemetryError {
 
 /// Starts logging for the whole process.
 pub fn start(options: &LogOptions) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(&options.filter)?;
+    // The SDK of the protocol tells of each session, by its id; what fails is told to the agent.
+    let filter = EnvFilter::try_new(format!("rmcp=off,{}", options.filter))?;
     let subscriber = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match options.format {
         LogFormat::Text => subscriber.with_ansi(is_terminal()).with_target(false).try_init(),

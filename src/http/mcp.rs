@@ -6,6 +6,7 @@
 mod adapter;
 mod arguments;
 mod calls;
+mod cors;
 mod desk;
 mod directory;
 mod keys;
@@ -24,8 +25,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use actix_web::http::Method;
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio_util::sync::CancellationToken;
 
@@ -183,9 +185,24 @@ pub async fn stop(state: &Data<AppState>) {
     state.mcp.stop.cancel();
 }
 
-async fn serve(request: HttpRequest, payload: web::Payload, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+async fn serve(request: HttpRequest, payload: web::Payload, state: Data<AppState>) -> HttpResponse {
+    let origin = cors::allowed_origin(&request, &state.mcp.options.allowed_origins);
+    let preflight = origin.as_ref().and_then(|_| cors::preflight(&request));
+    let answer = match preflight {
+        Some(answer) => Ok(answer),
+        None => pass(&request, payload, &state).await,
+    };
+    let mut answer = answer.unwrap_or_else(|refusal| refusal.error_response());
+    if let Some(origin) = origin {
+        cors::let_read(answer.headers_mut(), origin);
+    }
+    answer
+}
+
+/// Hands a request to the SDK, in its session if it has one.
+async fn pass(request: &HttpRequest, payload: web::Payload, state: &AppState) -> Result<HttpResponse, ApiError> {
     state.phase.require_ready()?;
-    let (visitor, owner) = Visitor::of(&request, &state)?;
+    let (visitor, owner) = Visitor::of(request, state)?;
     let mcp = &state.mcp;
     let (session_id, session) = match request.headers().get(SESSION_ID) {
         None => (None, None),
@@ -198,11 +215,13 @@ async fn serve(request: HttpRequest, payload: web::Payload, state: Data<AppState
             (Some(id), Some(session))
         }
     };
-    let body = read_up_to(&request, payload.into_inner(), mcp.options.body_limit_bytes).await?;
+    let body = read_up_to(request, payload.into_inner(), mcp.options.body_limit_bytes).await?;
+    let listens = request.method() == Method::GET;
+    let listening = session.as_ref().filter(|_| listens).map(|session| session.listen());
     let visit = Arc::new(Visit { visitor, session });
-    let converted = request_for_sdk(&request, body, visit, session_id.as_deref())?;
+    let converted = request_for_sdk(request, body, visit, session_id.as_deref())?;
     let answer = OPENER.scope(owner, mcp.service.handle(converted)).await;
-    answer_of_sdk(answer, mcp).await
+    answer_of_sdk(answer, mcp, listening).await
 }
 
 /// As the protocol has it: the client opens a new one.

@@ -15,6 +15,7 @@ use http_body_util::{BodyExt as _, BodyStream, Full};
 use crate::http::error::{ApiError, ErrorCode};
 
 use super::Mcp;
+use super::session::Going;
 use super::visitor::Visit;
 
 pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -64,7 +65,11 @@ pub fn request_for_sdk(
 }
 
 /// The SDK's answer in our types.
-pub async fn answer_of_sdk(answer: http::Response<SdkBody>, mcp: &Mcp) -> Result<HttpResponse, ApiError> {
+pub async fn answer_of_sdk(
+    answer: http::Response<SdkBody>,
+    mcp: &Mcp,
+    listening: Option<Going>,
+) -> Result<HttpResponse, ApiError> {
     let (parts, body) = answer.into_parts();
     let status = StatusCode::from_u16(parts.status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let media_type = parts.headers.get(CONTENT_TYPE.as_str());
@@ -80,11 +85,13 @@ pub async fn answer_of_sdk(answer: http::Response<SdkBody>, mcp: &Mcp) -> Result
         // The specification asks for no body here.
         return Ok(response.finish());
     }
-    let pieces = BodyStream::new(body).filter_map(|frame| async move {
+    let pieces = BodyStream::new(body).filter_map(move |frame| {
+        // For as long as the stream lives.
+        let _ = &listening;
         let Ok(frame) = frame;
-        frame.into_data().ok().map(Ok::<Bytes, PayloadError>)
+        std::future::ready(frame.into_data().ok().map(Ok::<Bytes, PayloadError>))
     });
-    Ok(response.streaming(Box::pin(pieces)))
+    Ok(response.streaming(pieces))
 }
 
 fn append(response: &mut HttpResponseBuilder, name: &http::HeaderName, value: &http::HeaderValue, mcp: &Mcp) {

@@ -17,7 +17,7 @@ const INCLUDE_COST: HeaderName = HeaderName::from_static("x-lava-include-cost");
 const FALLBACKS: HeaderName = HeaderName::from_static("x-lava-fallbacks");
 const PROMPT_ARGUMENTS: [&str; 6] = ["model", "messages", "system", "max_tokens", "temperature", "fallbacks"];
 /// An answer of a provider beyond this would not fit into what a model reads.
-const ANSWER_LIMIT_BYTES: usize = 1 << 20;
+const ANSWER_LIMIT_BYTES: usize = 4 << 20;
 
 /// A question to a model, answered with its text.
 pub async fn prompt(run: &Run<'_>) -> Result<Outcome, ApiError> {

@@ -2,9 +2,8 @@
 //! it lives in the memory of this process. The spend key is made when it is first needed and revoked when the session
 //! ends; one that a crash leaves behind lapses by itself.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::credential::KeyHash;
 use crate::domain::ids::SpendKeyId;
@@ -43,14 +42,22 @@ pub struct Session {
     /// The second half of its id towards the client: the first stands in log lines.
     pub secret: Secret<String>,
     last_seen_ms: AtomicI64,
-    calls: AtomicI64,
+    calls: Arc<AtomicI64>,
+    streams: Arc<AtomicI64>,
     /// Held while a key is being made, so that a session has one.
     pub key: tokio::sync::Mutex<KeySlot>,
     granted: Mutex<Option<Manager>>,
 }
 
-/// A tool that runs; a session with one is not idle.
-pub struct Running<'a>(&'a Session);
+/// Something that goes on in a session, counted until this is dropped.
+pub struct Going(Arc<AtomicI64>);
+
+impl Going {
+    fn on(count: &Arc<AtomicI64>) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(count.clone())
+    }
+}
 
 impl Session {
     pub fn new(owner: Option<KeyHash>, secret: Secret<String>, now_ms: i64) -> Self {
@@ -58,16 +65,21 @@ impl Session {
             owner,
             secret,
             last_seen_ms: AtomicI64::new(now_ms),
-            calls: AtomicI64::new(0),
+            calls: Arc::default(),
+            streams: Arc::default(),
             key: tokio::sync::Mutex::default(),
             granted: Mutex::new(None),
         }
     }
 
-    /// Counts a tool for as long as the guard lives.
-    pub fn run(&self) -> Running<'_> {
-        self.calls.fetch_add(1, Ordering::AcqRel);
-        Running(self)
+    /// A tool that runs; its session is not idle.
+    pub fn run(&self) -> Going {
+        Going::on(&self.calls)
+    }
+
+    /// A stream that its client listens to; neither is the session of one who is known.
+    pub fn listen(&self) -> Going {
+        Going::on(&self.streams)
     }
 
     pub fn is_running(&self) -> bool {
@@ -78,9 +90,10 @@ impl Session {
         self.last_seen_ms.store(now_ms, Ordering::Release);
     }
 
-    /// For how long nothing was heard of it; zero while a tool runs.
+    /// For how long nothing was heard of it.
     pub fn idle_ms(&self, now_ms: i64) -> i64 {
-        if self.is_running() {
+        let is_heard = self.streams.load(Ordering::Acquire) > 0 && !self.is_guest();
+        if self.is_running() || is_heard {
             self.touch(now_ms);
         }
         now_ms.saturating_sub(self.last_seen_ms.load(Ordering::Acquire))
@@ -116,8 +129,8 @@ impl SessionKey {
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for Going {
     fn drop(&mut self) {
-        self.0.calls.fetch_sub(1, Ordering::AcqRel);
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
