@@ -1,6 +1,7 @@
 //! Calls in flight: who sees them, and what becomes of one that is ended.
 
 mod feed;
+mod half_answers;
 
 use std::thread;
 
