@@ -16,7 +16,7 @@ use crate::support::server::secret_key;
 use crate::support::simulator::Simulator;
 
 /// More than the slowest script's retries take on a busy machine.
-const SCRIPT_LIMIT: Duration = Duration::from_secs(120);
+const SCRIPT_LIMIT: Duration = Duration::from_secs(300);
 
 #[test]
 fn the_lava_sdk_11_manages_keys_and_forwards_calls() {

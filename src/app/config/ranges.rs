@@ -26,6 +26,7 @@ pub(super) const NUMBERS: &[(&str, i64, i64)] = &[
     ("server.drain_timeout_s", 0, 3600),
     ("server.flush_timeout_s", 0, 3600),
     ("operator.port", 0, 65_535),
+    ("operator.books_check_interval_s", 1, 86_400),
     ("database.pool_size", 1, 1000),
     ("database.pool_timeout_ms", 1, 60_000),
     ("journal.segment_size_mb", 1, 1024),

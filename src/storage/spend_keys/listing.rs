@@ -96,7 +96,7 @@ impl KeyOrder {
     /// What keys are compared by beside their ids, which comparison holds of those behind the cursor, and the order.
     const fn terms(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::Created => ("0", "<", "DESC"),
+            Self::Created => ("k.created_at", "<", "DESC"),
             Self::Name => ("lower(k.name)", ">", "ASC"),
             Self::Spend => ("coalesce(c.total_spend, 0)", "<", "DESC"),
             Self::LastUsed => ("coalesce(c.last_used_at, '-infinity')", "<", "DESC"),
