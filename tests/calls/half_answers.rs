@@ -45,7 +45,8 @@ fn a_sound_is_cut_and_billed_by_what_was_asked_for() {
     let row = house.row_of(&sound.headers["x-lava-request-id"]);
     assert_eq!(
         (&row["status"], &row["usage_source"]),
-        (&json!("error"), &json!("estimated"))
+        (&json!("error"), &json!("provider")),
+        "the characters are known from the call"
     );
     assert!(nanos(&row["cost"]) > 0);
     no_call_is_left(&house);
