@@ -17,6 +17,7 @@ mod run;
 mod server;
 mod session;
 mod sessions;
+mod told;
 mod tools;
 mod visitor;
 

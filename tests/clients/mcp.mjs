@@ -162,11 +162,7 @@ test('the tools that manage do what the interface does', async () => {
   const name = freshTag('Meter');
   const meter = await session.done('create_meter', { name, rate_type: 'fixed', tier_type: 'tokens_1m', tiers });
   const plan = { name: 'By an agent', period_amount: '10', billing_interval: 'month', meter_ids: [meter.meter_id] };
-  const { plan_id } = await session.done('create_plan', plan);
-  const checkout = { checkout_mode: 'subscription', origin_url: 'http://localhost:3000', plan_id };
-  const opened = await session.done('create_checkout_session', checkout);
-  const token = JSON.parse(Buffer.from(opened.checkout_session_token, 'base64'));
-  assert.equal(token.base, `${baseUrl}/`);
+  assert.ok((await session.done('create_plan', plan)).plan_id);
   const { request_id } = await session.done('prompt', prompt('Hello'));
   await manage('GET', `requests/${request_id}`);
   const requests = await session.done('list_requests', { limit: 5 });
@@ -190,6 +186,17 @@ test('the tools that manage do what the interface does', async () => {
   for (const [tool, parameters, code] of refused) {
     assert.equal((await session.call(tool, parameters)).code, code, `${tool} ${JSON.stringify(parameters)}`);
   }
+  await session.end();
+});
+
+test('a checkout is opened where payments can be made', async () => {
+  const session = await connect(variable('OTHER_KEY'));
+  const plan = { name: 'By an agent', period_amount: '10', billing_interval: 'month' };
+  const { plan_id } = await session.done('create_plan', plan);
+  const checkout = { checkout_mode: 'subscription', origin_url: 'http://localhost:3000', plan_id };
+  const opened = await session.done('create_checkout_session', checkout);
+  const token = JSON.parse(Buffer.from(opened.checkout_session_token, 'base64'));
+  assert.equal(token.base, `${baseUrl}/`);
   await session.end();
 });
 
@@ -254,7 +261,7 @@ test('a cancelled call reaches the provider no more', async () => {
   const session = await connect(secretKey);
   const tag = freshTag('cancelled');
   const controller = new AbortController();
-  const waiting = session.call('prompt', prompt(`Hello [[sim tag=${tag} delay_ms=30000]]`), { signal: controller.signal });
+  const waiting = session.call('prompt', prompt(`Hello [[sim tag=${tag} output_tokens=32 chunk_ms=1000]]`), { signal: controller.signal });
   const ledger = async () => (await fetch(`${variable('SIM_URL')}/_sim/ledger`)).json();
   await eventually('the call at the provider', ledger, (books) => books.open === 1);
   controller.abort();

@@ -12,6 +12,7 @@ use crate::http::inside::Shapes;
 use super::arguments::escaped;
 use super::desk::{InnerAnswer, InnerCall};
 use super::run::{Outcome, Run};
+use super::told::Told;
 
 const INCLUDE_COST: HeaderName = HeaderName::from_static("x-lava-include-cost");
 const FALLBACKS: HeaderName = HeaderName::from_static("x-lava-fallbacks");
@@ -34,19 +35,21 @@ pub async fn prompt(run: &Run<'_>) -> Result<Outcome, ApiError> {
     if !answer.is_success() {
         return Ok(outcome_of(&answer));
     }
-    let completion = json_of(&answer);
-    let choice = &completion["choices"][0];
-    let text = choice["message"]["content"].as_str().unwrap_or_default();
+    let told = Told::read(&answer.body);
+    if let Some(refusal) = told.refusal {
+        return Ok(Outcome::Refused(refusal));
+    }
     let value = json!({
-        "text": text,
-        "model": completion["model"],
-        "finish_reason": choice["finish_reason"],
-        "usage": completion["usage"],
-        "cost": answer.header("x-lava-cost"),
+        "text": told.text,
+        "model": told.model,
+        "finish_reason": told.finish_reason,
+        "usage": told.usage,
+        "cost": told.cost,
+        "is_whole": answer.is_whole,
         "request_id": answer.header("x-lava-request-id"),
         "served_by": answer.header("x-lava-served-by"),
     });
-    let text = Some(text.to_owned());
+    let text = Some(told.text);
     Ok(Outcome::Done { text, value })
 }
 
@@ -184,6 +187,9 @@ fn prompt_body(run: &Run<'_>) -> Result<Value, ApiError> {
     let mut body = Map::new();
     body.insert("model".to_owned(), Value::from(run.arguments.required_text("model")?));
     body.insert("messages".to_owned(), Value::Array(messages));
+    // A stream ends where the agent gives it up; a whole answer would be paid to its end.
+    body.insert("stream".to_owned(), Value::Bool(true));
+    body.insert("stream_options".to_owned(), json!({ "include_usage": true }));
     for name in ["max_tokens", "temperature"] {
         if let Some(value) = run.arguments.value(name) {
             body.insert(name.to_owned(), value.clone());

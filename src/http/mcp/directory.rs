@@ -27,11 +27,11 @@ pub async fn search(run: &Run<'_>) -> Result<Outcome, ApiError> {
     if let Some(failed) = [&providers, &models].into_iter().find(|answer| !answer.is_success()) {
         return Ok(outcome_of(failed));
     }
-    let mut providers = json_of(&providers)["data"].take();
+    let mut providers = member(&providers, "data");
     if let Value::Array(providers) = &mut providers {
         providers.truncate(usize::try_from(count).unwrap_or(usize::MAX));
     }
-    let models = json_of(&models)["data"].take();
+    let models = member(&models, "data");
     let value = json!({ "providers": providers, "models": models });
     Ok(Outcome::Done { text: None, value })
 }
@@ -50,11 +50,14 @@ pub async fn provider_docs(run: &Run<'_>) -> Result<Outcome, ApiError> {
     if !answer.is_success() {
         return Ok(outcome_of(&answer));
     }
-    let directory = json_of(&answer);
-    let summary = directory.get("providers").and_then(|providers| providers.get(0));
+    let summary = member(&answer, "providers").get(0).cloned();
     let summary = summary.ok_or_else(|| ApiError::missing("provider", "provider; `search` finds their names"))?;
-    let value = json!({ "provider": summary, "models": directory.get("data") });
+    let value = json!({ "provider": summary, "models": member(&answer, "data") });
     Ok(Outcome::Done { text: None, value })
+}
+
+fn member(answer: &InnerAnswer, name: &str) -> Value {
+    json_of(answer).get(name).cloned().unwrap_or_default()
 }
 
 async fn ask(run: &Run<'_>, path: String) -> Result<InnerAnswer, ApiError> {

@@ -2,8 +2,10 @@
 //! error with the code and the words of the API's own, for the agent to read; only a tool that does not exist is an
 //! error of the protocol. A call ends when its client cancels it.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, ListToolsResult,
     PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
@@ -70,7 +72,11 @@ impl ServerHandler for McpServer {
             arguments: Arguments(request.arguments.unwrap_or_default()),
         };
         let outcome = tokio::select! {
-            outcome = run.tool(tool) => outcome,
+            outcome = AssertUnwindSafe(run.tool(tool)).catch_unwind() => match outcome {
+                Ok(outcome) => outcome,
+                // Without an answer the agent would wait for ever.
+                Err(_) => Err(ApiError::internal("a tool", &tool.name())),
+            },
             () = context.ct.cancelled() => Err(ApiError::new(ErrorCode::InvalidRequest).say("The call was cancelled.")),
         };
         let result = match outcome {
