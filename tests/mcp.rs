@@ -39,8 +39,9 @@ fn an_agent_that_loops_stops_at_its_sessions_limit() {
     let text = refusal["content"][0]["text"].as_str().unwrap();
     assert!(text.starts_with("spend_limit_reached: "), "{text}");
     let key = session_keys(&house).pop().expect("the session has a key");
+    // A stream may pass its limit by what one chunk costs.
     assert_eq!(key["spend_limit"], json!({ "amount": "0.001", "cycle": "daily" }));
-    assert!((1..=1_000_000).contains(&nanos(&key["current_spend"])), "{key}");
+    assert!((1..=1_010_000).contains(&nanos(&key["current_spend"])), "{key}");
     check_books(house);
 }
 

@@ -53,7 +53,7 @@ impl Told {
     }
 
     fn note(&mut self, comment: &str) {
-        if let Some(cost) = comment.strip_prefix("x-lava-cost:") {
+        if let Some(cost) = comment.strip_prefix("x-lava-cost ") {
             self.cost = Some(cost.trim().to_owned());
         }
     }
@@ -72,7 +72,7 @@ mod tests {
             "data: {\"model\":\"m\",\"choices\":[{\"delta\":{\"content\":\"Hello \"}}]}\r\n\r\n",
             "data:{\"model\":\"m\",\"choices\":[{\"delta\":{\"content\":\"data: you\"},\"finish_reason\":\"stop\"}]}\n\n",
             "data: {\"model\":\"m\",\"choices\":[],\"usage\":{\"total_tokens\":7}}\n\n",
-            "data: junk\n\ndata: [DONE]\n\n: x-lava-cost: 0.0001\n\n",
+            "data: junk\n\ndata: [DONE]\n\n: x-lava-cost 0.0001\n\n",
         );
         let told = Told::read(stream.as_bytes());
         assert_eq!(told.text, "Hello data: you");
