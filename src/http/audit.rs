@@ -60,6 +60,15 @@ pub fn note_body(request: &HttpRequest, fields: &Map<String, Value>) {
     }
 }
 
+/// What was changed or made, where neither the path nor the answer names it.
+#[derive(Clone, Debug)]
+struct Target(String);
+
+/// Says what a change was of.
+pub fn note_target(request: &HttpRequest, id: &str) {
+    request.extensions_mut().insert(Target(id.to_owned()));
+}
+
 /// Middleware of the routes that change something.
 pub async fn record(
     request: ServiceRequest,
@@ -77,9 +86,10 @@ pub async fn record(
     let response = next.call(request).await?;
     let (response, target) = read_target(response);
     let asked = response.request().extensions().get::<Asked>().cloned();
+    let noted = response.request().extensions().get::<Target>().cloned();
     let outcome = AuditOutcome {
         status: response.status().as_u16(),
-        target,
+        target: noted.map(|noted| noted.0).or(target),
         asked: asked.map(|asked| asked.0),
     };
     let finish = async move {

@@ -1,15 +1,16 @@
 //! Credit of customers, their active subscriptions and what they used of meters, as the billing writer left them: read
-//! at the start. Nothing is written here.
+//! at the start. What moved a customer's credit without a call is read for whoever asks. Nothing is written here.
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::{StorageError, subscriptions};
-use crate::domain::credit::Credit;
+use crate::domain::credit::{Bucket, Credit};
 use crate::domain::customer_account::{CustomerAccount, Tally};
 use crate::domain::ids::{CustomerId, MerchantId, MeterId};
 use crate::domain::money::Money;
@@ -44,6 +45,62 @@ pub(super) fn load_all(connection: &mut PgConnection) -> Result<HashMap<Customer
         account.recall(MeterId::from_uuid(row.meter_id), tally);
     }
     Ok(accounts)
+}
+
+/// One movement of a customer's credit that is no call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreditMovement {
+    pub bucket: Bucket,
+    /// As the journal calls it, such as `renewal`.
+    pub kind: String,
+    /// Added; negative where it takes.
+    pub amount: Money,
+    pub at_ms: i64,
+}
+
+/// The latest movements of a customer's credit, newest first.
+pub fn latest_movements(
+    connection: &mut PgConnection,
+    merchant: MerchantId,
+    customer: CustomerId,
+    most: u32,
+) -> Result<Vec<CreditMovement>, StorageError> {
+    let rows: Vec<MovementRow> = sql_query(
+        "SELECT account_kind, kind, amount, at FROM movements WHERE account_id = $1 AND merchant_id = $2 \
+         AND account_kind IN ('cycle_credit', 'bundle_credit') ORDER BY id DESC LIMIT $3",
+    )
+    .bind::<SqlUuid, _>(customer.uuid())
+    .bind::<SqlUuid, _>(merchant.uuid())
+    .bind::<BigInt, _>(i64::from(most))
+    .load(connection)?;
+    Ok(rows.into_iter().map(CreditMovement::from).collect())
+}
+
+#[derive(QueryableByName)]
+struct MovementRow {
+    #[diesel(sql_type = Text)]
+    account_kind: String,
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = BigInt)]
+    amount: i64,
+    #[diesel(sql_type = Timestamptz)]
+    at: DateTime<Utc>,
+}
+
+impl From<MovementRow> for CreditMovement {
+    fn from(row: MovementRow) -> Self {
+        Self {
+            bucket: if row.account_kind == "cycle_credit" {
+                Bucket::Cycle
+            } else {
+                Bucket::Bundle
+            },
+            kind: row.kind,
+            amount: Money::from_nanos(row.amount),
+            at_ms: row.at.timestamp_millis(),
+        }
+    }
 }
 
 #[derive(QueryableByName)]

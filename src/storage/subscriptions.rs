@@ -3,17 +3,18 @@
 
 mod row;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use diesel::upsert::excluded;
+use uuid::Uuid;
 
 use super::page::{Page, PageRequest};
 use super::schema::subscriptions;
 use super::{StorageError, column};
-use crate::domain::ids::{CustomerId, MerchantId, SubscriptionId};
+use crate::domain::ids::{CustomerId, MerchantId, PlanId, SubscriptionId};
 use crate::domain::subscription::{RETRY_DAYS, Status, Subscription};
 use row::StoredSubscription;
 
@@ -78,6 +79,23 @@ pub fn list(
     let rows = query.load(connection)?;
     let rows: Result<Vec<_>, _> = rows.into_iter().map(SubscriptionRow::try_from).collect();
     Ok(Page::cut(rows?, page, |row| row.subscription.id.bits()))
+}
+
+/// How many active subscriptions each of a merchant's plans has; a plan without any is left out.
+pub fn count_by_plan(
+    connection: &mut PgConnection,
+    merchant: MerchantId,
+) -> Result<HashMap<PlanId, u64>, StorageError> {
+    let rows: Vec<(Uuid, i64)> = subscriptions::table
+        .filter(subscriptions::merchant_id.eq(merchant.uuid()))
+        .filter(subscriptions::cancelled_at.is_null())
+        .group_by(subscriptions::plan_id)
+        .select((subscriptions::plan_id, diesel::dsl::count_star()))
+        .load(connection)?;
+    let counts = rows.into_iter();
+    Ok(counts
+        .map(|(plan, count)| (PlanId::from_uuid(plan), count.unsigned_abs()))
+        .collect())
 }
 
 /// Every active subscription of every merchant, for the start; and the last one of each customer whom a crash has left

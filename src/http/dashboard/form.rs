@@ -12,7 +12,7 @@ use crate::domain::secret::Secret;
 use crate::http::error::ApiError;
 
 /// Fields of a form at most; more are left out.
-const FIELDS: usize = 512;
+const FIELDS: usize = 1024;
 
 /// See the module.
 #[derive(Clone, Default)]

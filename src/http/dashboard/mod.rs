@@ -10,20 +10,31 @@ mod ask;
 mod assets;
 mod audit_events;
 mod connect;
+mod credit_bundles;
+mod customers;
 mod error_page;
 mod form;
 mod guard;
+mod history;
 mod links;
+mod listing;
+mod meters;
+mod plans;
 mod proof;
 mod providers;
 mod reveal;
 mod secret_keys;
 mod session;
+mod sheet;
 mod shell;
 mod shown;
 mod sign_in;
 mod spend_keys;
+mod subscribed;
+mod subscriptions;
+mod visit;
 mod wallet;
+mod webhooks;
 
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
@@ -81,6 +92,12 @@ fn pages(config: &mut ServiceConfig) {
     providers::configure(config);
     proof::configure(config);
     audit_events::configure(config);
+    customers::configure(config);
+    subscriptions::configure(config);
+    plans::configure(config);
+    credit_bundles::configure(config);
+    meters::configure(config);
+    webhooks::configure(config);
 }
 
 /// The first page answers the first question: am I within my limits?

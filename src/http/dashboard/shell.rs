@@ -30,6 +30,12 @@ pub enum Place {
     Providers,
     Proof,
     Audit,
+    Customers,
+    Subscriptions,
+    Plans,
+    Bundles,
+    Meters,
+    Webhooks,
 }
 
 /// One entry of the navigation.
@@ -50,6 +56,17 @@ const NAVIGATION: &[Group] = &[
     Group {
         label: "",
         entries: &[entry(Place::AiSpend, "AI Spend", "/dashboard/spend_keys")],
+    },
+    Group {
+        label: "Monetize",
+        entries: &[
+            entry(Place::Customers, "Customers", "/dashboard/customers"),
+            entry(Place::Subscriptions, "Subscriptions", "/dashboard/subscriptions"),
+            entry(Place::Plans, "Plans", "/dashboard/plans"),
+            entry(Place::Bundles, "Bundles", "/dashboard/credit_bundles"),
+            entry(Place::Meters, "Meters", "/dashboard/meters"),
+            entry(Place::Webhooks, "Webhooks", "/dashboard/webhooks"),
+        ],
     },
     Group {
         label: "Account",
@@ -86,6 +103,29 @@ const DONE: &[(&str, &str)] = &[
     (
         "funding",
         "The payment is under way. The money is in the wallet when it has come.",
+    ),
+    ("assigned", "Assigned. The customer is on this plan from now on."),
+    (
+        "cancelled",
+        "Cancelled. It runs to the end of its cycle and then ends with it.",
+    ),
+    ("withdrawn", "Taken back. It renews at the end of its cycle as before."),
+    ("topped_up", "Saved. It holds from the next time that credit runs out."),
+    (
+        "enabled",
+        "Enabled. It is told what happens from now on, and what was left to be sent.",
+    ),
+    (
+        "disabled",
+        "Disabled. It is told nothing, and what happens meanwhile is not kept for it.",
+    ),
+    (
+        "signing",
+        "Rotated. The new secret signs from now on; check with both until the old one ends.",
+    ),
+    (
+        "replayed",
+        "Due at once. Reload in a moment to see what the endpoint said.",
     ),
 ];
 

@@ -1,5 +1,5 @@
-// What a page cannot do without a script: copy a secret, and follow live figures while somebody looks. Everything else
-// works without it.
+// What a page cannot do without a script: copy a secret, add rows to a form without losing what was typed, and follow
+// live figures while somebody looks. Everything else works without it.
 "use strict";
 
 for (const button of document.querySelectorAll("[data-copy]")) {
@@ -15,6 +15,25 @@ for (const button of document.querySelectorAll("[data-copy]")) {
       button.textContent = "Press Ctrl+C";
     }
     setTimeout(() => { button.textContent = before; }, 2000);
+  });
+}
+
+for (const link of document.querySelectorAll("[data-more-rows]")) {
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    const rows = document.getElementById(link.dataset.moreRows);
+    // The last row is always an empty one of a new thing.
+    const row = rows.lastElementChild.cloneNode(true);
+    const place = rows.children.length;
+    for (const input of row.querySelectorAll("input")) {
+      input.value = input.type === "radio" ? String(place) : "";
+      input.checked = false;
+      input.removeAttribute("aria-invalid");
+      const label = input.getAttribute("aria-label");
+      if (label) input.setAttribute("aria-label", label.replace(/\d+/, String(place + 1)));
+    }
+    rows.append(row);
+    row.querySelector("input:not([type=hidden])").focus();
   });
 }
 
