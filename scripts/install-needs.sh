@@ -35,6 +35,7 @@ if [ "$purpose" = test ]; then
     has npm || packages+=(npm)
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
     { has chromium || has google-chrome; } || packages+=(chromium)
+    { has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; } || packages+=(python3-venv)
 fi
 
 as_root=()
@@ -44,8 +45,8 @@ fi
 if [ ${#packages[@]} -gt 0 ]; then
     if ! has apt-get || ! "${as_root[@]}" true 2>/dev/null; then
         echo "Missing, by the names of Debian's packages: ${packages[*]}" >&2
-        echo "Install them with your package manager (Fedora: gcc libpq-devel postgresql-server nodejs npm;" >&2
-        echo "macOS: brew install postgresql@17 libpq node) and try again." >&2
+        echo "Install them with your package manager (Fedora: gcc libpq-devel postgresql-server nodejs npm python3;" >&2
+        echo "macOS: brew install postgresql@17 libpq node python) and try again." >&2
         exit 1
     fi
     echo "Installing ${packages[*]}"

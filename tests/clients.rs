@@ -134,6 +134,12 @@ fn every_method_of_the_lava_sdk_8_answers_as_its_types_say() {
 }
 
 #[test]
+fn the_description_of_the_api_is_valid_openapi() {
+    let house = House::new();
+    Script::new("openapi.mjs", &house).run();
+}
+
+#[test]
 fn the_openai_sdk_works_with_a_spend_key() {
     let house = House::new();
     Script::new("openai.mjs", &house).run();

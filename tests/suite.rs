@@ -26,6 +26,7 @@ mod mcp;
 mod media;
 mod meters;
 mod metrics;
+mod openapi;
 mod operator;
 mod payments;
 mod plans;

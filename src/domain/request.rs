@@ -43,6 +43,8 @@ pub enum Outcome {
 macro_rules! codes {
     ($($name:ident { $($variant:ident = $code:literal $word:literal),+ $(,)? })*) => {$(
         impl $name {
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
+
             /// The byte in the journal.
             pub const fn code(self) -> u8 {
                 match self { $(Self::$variant => $code),+ }

@@ -28,6 +28,7 @@ pub mod llm;
 pub mod logins;
 pub mod mcp;
 pub mod meters;
+pub mod openapi;
 pub mod operator;
 pub mod options;
 pub mod page;
@@ -53,6 +54,7 @@ pub mod wallet;
 pub mod wallet_keys;
 pub mod webhooks;
 
+use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource};
@@ -72,6 +74,7 @@ pub fn configure(config: &mut ServiceConfig) {
     checkout::configure(config);
     dashboard::configure(config);
     mcp::configure(config);
+    openapi::configure(config);
     llm::configure_google(config);
     llm::configure_bedrock(config);
     config.default_service(web::to(not_found));
@@ -89,7 +92,13 @@ pub fn configure_starting(config: &mut ServiceConfig) {
 /// The answer to a method that a path does not take.
 pub async fn method_not_allowed(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let message = format!("This path does not take {}.", request.method());
-    Err(ApiError::new(ErrorCode::MethodNotAllowed).say(message))
+    let refusal = ApiError::new(ErrorCode::MethodNotAllowed).say(message);
+    let pattern = request.match_pattern().unwrap_or_default();
+    let methods = HeaderValue::from_str(openapi::methods_of(&pattern));
+    Err(match methods {
+        Ok(methods) => refusal.header(ALLOW, methods),
+        Err(_) => refusal,
+    })
 }
 
 fn health_routes(config: &mut ServiceConfig) {
