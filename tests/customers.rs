@@ -23,11 +23,7 @@ fn id_of(customer: &Value) -> String {
 
 /// A client of a merchant of his own.
 fn other_merchant(house: &House) -> Client {
-    let run = |arguments: &[&str]| -> Value {
-        let output = house.server.run(arguments);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
-    };
+    let run = |arguments: &[&str]| house.server.ask(arguments);
     let merchant = run(&["merchants", "create", "--name", "second"]);
     let merchant_id = merchant["merchant_id"].as_str().unwrap();
     let key = run(&["keys", "create", "--secret", "--merchant", merchant_id]);

@@ -5,7 +5,7 @@ mod twins;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use diesel::prelude::*;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::house::{House, settings};
 use crate::support::http::{Answer, Client};
@@ -204,11 +204,7 @@ fn keys_that_are_no_keys_are_refused_by_name_and_other_paths_are_as_they_were() 
 #[test]
 fn a_wallet_key_and_another_merchant_have_keys_of_their_own() {
     let house = House::new();
-    let run = |arguments: &[&str]| -> Value {
-        let output = house.server.run(arguments);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
-    };
+    let run = |arguments: &[&str]| house.server.ask(arguments);
     let merchant = run(&["merchants", "create", "--name", "second"]);
     let other = run(&[
         "keys",

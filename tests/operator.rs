@@ -8,9 +8,7 @@ use crate::support::server::{ServerSettings, eventually};
 
 /// Runs the command line against the house's server and reads its answer.
 fn operate(house: &House, arguments: &[&str]) -> Value {
-    let output = house.server.run(arguments);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    house.server.ask(arguments)
 }
 
 #[test]

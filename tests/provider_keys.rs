@@ -162,11 +162,7 @@ fn without_its_database_calls_use_what_is_stored_and_a_change_in_doubt_ends_as_i
 fn a_stored_credential_serves_its_merchant_alone() {
     let house = House::with(|settings| settings.variable("OPENAI_API_KEY", ""));
     let made = store(&house, "openai", "sk-of-the-first-merchant");
-    let run = |arguments: &[&str]| -> Value {
-        let output = house.server.run(arguments);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
-    };
+    let run = |arguments: &[&str]| house.server.ask(arguments);
     let merchant = run(&["merchants", "create", "--name", "second"]);
     let merchant_id = merchant["merchant_id"].as_str().unwrap();
     let secret = run(&["keys", "create", "--secret", "--merchant", merchant_id]);

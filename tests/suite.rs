@@ -6,6 +6,7 @@ mod billing;
 mod breakers;
 mod calls;
 mod checkout;
+mod cli;
 mod clients;
 mod credit;
 mod customers;

@@ -308,11 +308,7 @@ fn googles_clients_are_served_by_every_model() {
 #[test]
 fn a_call_goes_on_with_answers_of_its_own_merchant_only() {
     let mut house = House::new();
-    let run = |arguments: &[&str]| -> Value {
-        let output = house.server.run(arguments);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
-    };
+    let run = |arguments: &[&str]| house.server.ask(arguments);
     let second = run(&["merchants", "create", "--name", "second"]);
     let made = run(&[
         "keys",

@@ -1,354 +1,168 @@
-//! The command line. `serve`, `simulate-provider` and `migrate` do their work in this process; everything else asks
-//! the running server over the operator's listener, so that nothing changes behind the back of its live state.
-//! A command that fails says why in one line on standard error and ends with 1.
+//! The command line, one file a noun. `serve`, `simulate-provider`, `migrate` and `check` do their work in this process;
+//! everything else asks the running server, so that nothing changes behind the back of its live state. People get
+//! tables, `--json` gives the server's own answers. A command that fails says why on standard error and ends with 1; one
+//! that was called wrongly ends with 2.
 
-use std::net::TcpListener;
+mod check;
+mod client;
+mod customers;
+mod doctor;
+mod env;
+mod failure;
+mod finding;
+mod keys;
+mod merchants;
+mod output;
+mod prices;
+mod requests;
+mod run;
+mod run_server;
+mod spend_flags;
+mod tool;
+mod usage;
+mod wallets;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{ArgGroup, Args, Parser, Subcommand};
-use serde_json::{Map, Value, json};
-
-use crate::storage::migrations;
+use clap::{Args, Parser, Subcommand};
 
 use super::config::{Config, process_environment};
-use super::operator_client::{OperatorCall, call};
-use super::simulator::{self, TlsListener};
-use super::{Providers, serve, telemetry};
+
+use client::Client;
+use failure::Failure;
+use output::Output;
 
 /// A self-hosted AI gateway that controls spend and bills for usage.
 #[derive(Debug, Parser)]
-#[command(name = "caldera", version)]
+#[command(name = "caldera", version, propagate_version = true)]
 struct Arguments {
+    #[command(flatten)]
+    place: PlaceArguments,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Which server is meant, on whose behalf, and how the answer is written.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Where and how")]
+pub struct PlaceArguments {
     /// The configuration file; else CALDERA_CONFIG.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    #[command(subcommand)]
-    command: Command,
+    /// Another machine's server; else CALDERA_URL. Its secret key stands in --key-file, CALDERA_SECRET_KEY or
+    /// LAVA_SECRET_KEY. Without an address the server of this machine is asked, with its operator's token.
+    #[arg(long, global = true, value_name = "URL")]
+    url: Option<String>,
+    /// The file that holds the secret key for --url.
+    #[arg(long, global = true, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// For which merchant, on this machine's server; without it for the oldest.
+    #[arg(long, global = true, value_name = "ID")]
+    merchant: Option<String>,
+    /// Writes the answers as JSON.
+    #[arg(long, global = true)]
+    json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs the server.
-    Serve {
-        /// Every provider is simulated; answers and rows say so.
-        #[arg(long)]
-        demo: bool,
-    },
-    /// Runs a simulated provider that speaks OpenAI's and Anthropic's formats.
-    SimulateProvider(SimulateArguments),
+    Serve(run_server::ServeArguments),
+    /// Looks whether the server would start with this configuration on this machine.
+    Check,
+    /// Asks the running server how it fares, and says what to do.
+    Doctor,
     /// Brings the database of DATABASE_URL to this program's schema; `serve` does so too.
     Migrate,
     /// Tenants.
     #[command(subcommand)]
-    Merchants(MerchantCommand),
-    /// Secret keys, wallet keys and spend keys.
+    Merchants(merchants::MerchantCommand),
+    /// Spend keys, secret keys and wallet keys.
     #[command(subcommand)]
-    Keys(KeyCommand),
+    Keys(keys::KeyCommand),
     /// What pays provider cost.
     #[command(subcommand)]
-    Wallets(WalletCommand),
-}
-
-#[derive(Debug, Args)]
-struct SimulateArguments {
-    #[arg(long, default_value = "127.0.0.1")]
-    host: String,
-    /// 0 takes a free port.
-    #[arg(long, default_value_t = 9797)]
-    port: u16,
-    /// Serves TLS on this port too; 0 takes a free one.
-    #[arg(long, requires = "certificate")]
-    tls_port: Option<u16>,
-    /// The PEM file of the certificate that is shown there.
-    #[arg(long, requires = "certificate_key")]
-    certificate: Option<PathBuf>,
-    /// The PEM file of its key.
-    #[arg(long)]
-    certificate_key: Option<PathBuf>,
-}
-
-#[derive(Debug, Subcommand)]
-enum MerchantCommand {
-    /// Makes a merchant and his wallet.
-    Create {
-        #[arg(long, default_value = "Merchant")]
-        name: String,
-        /// A test merchant: his calls never reach a real provider with the operator's live credentials.
-        #[arg(long)]
-        test: bool,
-    },
-    /// Shows all merchants with their wallets.
-    List,
-}
-
-#[derive(Debug, Subcommand)]
-enum KeyCommand {
-    /// Makes a key and shows its secret this once.
-    Create(KeyArguments),
-}
-
-#[derive(Debug, Args)]
-#[command(group(ArgGroup::new("kind").required(true).args(["secret", "wallet", "spend"])))]
-struct KeyArguments {
-    /// A key of the management API.
-    #[arg(long)]
-    secret: bool,
-    /// A key that only manages the spend keys of one wallet.
-    #[arg(long)]
-    wallet: bool,
-    /// What an application calls with.
-    #[arg(long)]
-    spend: bool,
-    #[arg(long, default_value = "From the command line")]
-    name: String,
-    /// Whose key; without it the wallet's owner, or else the first merchant.
-    #[arg(long, value_name = "ID")]
-    merchant: Option<String>,
-    /// Which wallet; without it the merchant's own.
-    #[arg(long, value_name = "ID", conflicts_with = "secret")]
-    wallet_id: Option<String>,
-    /// Dollars, as 5.00; only with --spend.
-    #[arg(long, value_name = "DOLLARS", conflicts_with_all = ["secret", "wallet"])]
-    spend_limit: Option<String>,
-    /// daily, weekly, monthly or total.
-    #[arg(long, default_value = "total", requires = "spend_limit")]
-    cycle: String,
-    /// openai or anthropic.
-    #[arg(long, conflicts_with_all = ["secret", "wallet"])]
-    request_shape: Option<String>,
-    /// adaptive, strict, soft or observe.
-    #[arg(long, conflicts_with_all = ["secret", "wallet"])]
-    enforcement: Option<String>,
-}
-
-#[derive(Debug, Subcommand)]
-enum WalletCommand {
-    /// Changes how a wallet pays.
-    Set {
-        id: String,
-        /// prepaid or postpaid.
-        #[arg(long)]
-        funding: String,
-    },
-    /// Puts money into a wallet.
-    Fund {
-        id: String,
-        /// Dollars, as 10.00.
-        #[arg(allow_negative_numbers = true)]
-        amount: String,
-        #[arg(long)]
-        note: Option<String>,
-    },
+    Wallets(wallets::WalletCommand),
+    /// Whom a merchant bills.
+    #[command(subcommand)]
+    Customers(customers::CustomerCommand),
+    /// What was used, and what it cost.
+    Usage(usage::UsageArguments),
+    /// Single calls: the latest, one whole, or all as they come.
+    Requests(requests::RequestArguments),
+    /// What models cost: an import of prices, and what one would change.
+    #[command(subcommand)]
+    Prices(prices::PriceCommand),
+    /// Writes the lines that tell a tool in this shell to call here.
+    Env(Box<env::EnvArguments>),
+    /// Runs a tool with a key and a budget of its own, and says what it cost.
+    Run(Box<run::RunArguments>),
+    /// Runs a simulated provider that speaks the providers' formats.
+    SimulateProvider(run_server::SimulateArguments),
 }
 
 /// The program.
 pub fn main() -> ExitCode {
-    let Arguments { config, command } = Arguments::parse();
-    match run(config, command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            eprintln!("caldera: {why}");
-            ExitCode::FAILURE
-        }
+    let Arguments { place, command } = Arguments::parse();
+    let output = if place.json { Output::Json } else { Output::People };
+    match run(&place, command, output) {
+        Ok(code) => code,
+        Err(failure) => failure.report(output),
     }
 }
 
-fn run(path: Option<PathBuf>, command: Command) -> Result<(), String> {
-    if let Command::SimulateProvider(arguments) = &command {
-        return simulate_provider(arguments);
-    }
-    let config = Config::load(path.as_deref(), process_environment()).map_err(|error| error.to_string())?;
+fn run(place: &PlaceArguments, command: Command, output: Output) -> Result<ExitCode, Failure> {
+    let command = match command {
+        Command::Serve(arguments) => return run_server::serve(&load(place)?, &arguments),
+        Command::Migrate => return run_server::migrate(&load(place)?, output),
+        Command::SimulateProvider(arguments) => return run_server::simulate_provider(&arguments),
+        Command::Check => return check::run(place, output),
+        asking => asking,
+    };
+    let system = actix_rt::System::new();
+    system.block_on(async { ask(place, command, output).await })
+}
+
+/// The commands that ask a server.
+async fn ask(place: &PlaceArguments, command: Command, output: Output) -> Result<ExitCode, Failure> {
+    let config = load(place)?;
+    let command = match command {
+        Command::Env(arguments) => {
+            env::run(*arguments, (&config, place), output).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Prices(command) => {
+            prices::run(command, (&config, place), output).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        asking => asking,
+    };
+    let client = Client::open(&config, place)?;
     match command {
-        Command::Serve { demo } => run_server(config, if demo { Providers::Simulated } else { Providers::Real }),
-        Command::Migrate => migrate(&config),
-        Command::Merchants(command) => operate(&config, merchant_call(command)),
-        Command::Keys(KeyCommand::Create(arguments)) => operate(&config, key_call(arguments)),
-        Command::Wallets(command) => operate(&config, wallet_call(command)),
-        // It is done above, because it needs no configuration.
-        Command::SimulateProvider(_) => Ok(()),
-    }
+        Command::Doctor => return doctor::run(&client, &config, output).await,
+        Command::Run(arguments) => return run::run(*arguments, &client, output).await,
+        Command::Merchants(command) => merchants::run(command, &client, output).await,
+        Command::Keys(command) => keys::run(command, &client, output).await,
+        Command::Wallets(command) => wallets::run(command, &client, output).await,
+        Command::Customers(command) => customers::run(command, &client, output).await,
+        Command::Usage(arguments) => usage::run(arguments, &client, output).await,
+        Command::Requests(arguments) => requests::run(arguments, &client, output).await,
+        // They are done in `run`, because they need no server.
+        Command::Serve(_)
+        | Command::Migrate
+        | Command::SimulateProvider(_)
+        | Command::Check
+        | Command::Env(_)
+        | Command::Prices(_) => Ok(()),
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
-fn run_server(config: Config, providers: Providers) -> Result<(), String> {
-    telemetry::start(&config.log).map_err(|error| error.to_string())?;
-    actix_rt::System::new()
-        .block_on(serve(config, providers))
-        .map_err(|error| error.to_string())
-}
-
-fn simulate_provider(arguments: &SimulateArguments) -> Result<(), String> {
-    let bind = |port: u16| {
-        let host = arguments.host.as_str();
-        TcpListener::bind((host, port)).map_err(|error| format!("cannot listen on {host}:{port}: {error}"))
-    };
-    let listener = bind(arguments.port)?;
-    let tls = match (arguments.tls_port, &arguments.certificate, &arguments.certificate_key) {
-        (Some(port), Some(certificate), Some(key)) => Some(TlsListener::new(bind(port)?, certificate, key)?),
-        _ => None,
-    };
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let run = async {
-        let simulator = simulator::start(simulator::SimulatorOptions { listener, workers, tls })?;
-        if let Some(address) = simulator.tls_address {
-            println!("listening for TLS on {address}");
-        }
-        println!("listening on {}", simulator.address);
-        simulator.server.await
-    };
-    actix_rt::System::new().block_on(run).map_err(|error| error.to_string())
-}
-
-/// The private cluster is left to `serve`: stopping it here would take it away from a server that runs.
-fn migrate(config: &Config) -> Result<(), String> {
-    if config.database.url.is_empty() {
-        return Err("DATABASE_URL is not set; the private Postgres is migrated by `caldera serve`".to_owned());
-    }
-    let applied = migrations::migrate(&config.database.url).map_err(|error| error.to_string())?;
-    for name in &applied {
-        println!("applied {name}");
-    }
-    println!("the database is up to date");
-    Ok(())
-}
-
-fn operate(config: &Config, wanted: OperatorCall) -> Result<(), String> {
-    let answer = call(config, wanted).map_err(|error| error.to_string())?;
-    println!("{answer:#}");
-    Ok(())
-}
-
-fn merchant_call(command: MerchantCommand) -> OperatorCall {
-    match command {
-        MerchantCommand::List => OperatorCall::read("/operator/merchants"),
-        MerchantCommand::Create { name, test } => {
-            let mode = if test { "test" } else { "live" };
-            OperatorCall::send("/operator/merchants", json!({ "name": name, "mode": mode }))
-        }
-    }
-}
-
-fn key_call(arguments: KeyArguments) -> OperatorCall {
-    let kind = match (arguments.secret, arguments.wallet) {
-        (true, _) => "secret",
-        (false, true) => "wallet",
-        (false, false) => "spend",
-    };
-    let limit = arguments
-        .spend_limit
-        .map(|amount| json!({ "amount": amount, "cycle": arguments.cycle }));
-    let fields = [
-        ("kind", Some(Value::from(kind))),
-        ("name", Some(Value::from(arguments.name))),
-        ("merchant_id", arguments.merchant.map(Value::from)),
-        ("wallet_id", arguments.wallet_id.map(Value::from)),
-        ("spend_limit", limit),
-        ("request_shape", arguments.request_shape.map(Value::from)),
-        ("enforcement", arguments.enforcement.map(Value::from)),
-    ];
-    OperatorCall::send("/operator/keys", object(fields))
-}
-
-fn wallet_call(command: WalletCommand) -> OperatorCall {
-    match command {
-        WalletCommand::Set { id, funding } => OperatorCall::send(
-            format!("/operator/wallets/{}/funding", segment(&id)),
-            json!({ "funding": funding }),
-        ),
-        WalletCommand::Fund { id, amount, note } => {
-            let fields = [("amount", Some(Value::from(amount))), ("note", note.map(Value::from))];
-            OperatorCall::send(format!("/operator/wallets/{}/fund", segment(&id)), object(fields))
-        }
-    }
-}
-
-fn object<const N: usize>(fields: [(&str, Option<Value>); N]) -> Value {
-    let set = fields
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    Value::Object(Map::from_iter(set))
-}
-
-/// An argument as one segment of a path.
-fn segment(text: &str) -> String {
-    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+fn load(place: &PlaceArguments) -> Result<Config, Failure> {
+    let config = Config::load(place.config.as_deref(), process_environment());
+    config.map_err(|error| Failure::Failed(error.to_string()))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory as _;
-
-    fn call_of(line: &str) -> Result<OperatorCall, clap::Error> {
-        let arguments = Arguments::try_parse_from(line.split_whitespace())?;
-        Ok(match arguments.command {
-            Command::Merchants(command) => merchant_call(command),
-            Command::Keys(KeyCommand::Create(arguments)) => key_call(arguments),
-            Command::Wallets(command) => wallet_call(command),
-            Command::Serve { .. } | Command::SimulateProvider(_) | Command::Migrate => panic!("{line}"),
-        })
-    }
-
-    #[test]
-    fn the_commands_are_well_formed() {
-        Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn each_command_says_what_it_asks_of_the_server() {
-        let table = [
-            ("caldera merchants list", "/operator/merchants", None),
-            (
-                "caldera merchants create --test --name T",
-                "/operator/merchants",
-                Some(json!({"name": "T", "mode": "test"})),
-            ),
-            (
-                "caldera keys create --spend --name N --merchant mer_1 --spend-limit 5.00 --cycle daily",
-                "/operator/keys",
-                Some(json!({
-                    "kind": "spend", "name": "N", "merchant_id": "mer_1",
-                    "spend_limit": {"amount": "5.00", "cycle": "daily"},
-                })),
-            ),
-            (
-                "caldera keys create --wallet --wallet-id wal_1",
-                "/operator/keys",
-                Some(json!({"kind": "wallet", "name": "From the command line", "wallet_id": "wal_1"})),
-            ),
-            (
-                "caldera keys create --secret --name S",
-                "/operator/keys",
-                Some(json!({"kind": "secret", "name": "S"})),
-            ),
-            (
-                "caldera wallets set a/b --funding prepaid",
-                "/operator/wallets/a%2Fb/funding",
-                Some(json!({"funding": "prepaid"})),
-            ),
-            (
-                "caldera wallets fund wal_1 10.00",
-                "/operator/wallets/wal_1/fund",
-                Some(json!({"amount": "10.00"})),
-            ),
-        ];
-        for (line, path, body) in table {
-            let call = call_of(line).unwrap();
-            assert_eq!((call.path.as_str(), &call.body), (path, &body), "{line}");
-        }
-    }
-
-    #[test]
-    fn a_key_has_one_kind_and_only_spend_keys_have_limits() {
-        for line in [
-            "caldera keys create",
-            "caldera keys create --secret --spend",
-            "caldera keys create --secret --spend-limit 5",
-            "caldera keys create --secret --wallet-id wal_1",
-            "caldera wallets fund wal_1",
-            "caldera wallets set wal_1",
-        ] {
-            assert!(call_of(line).is_err(), "{line}");
-        }
-    }
-}
+mod tests;

@@ -12,7 +12,6 @@ mod gauges;
 mod hangup;
 mod lease_keeper;
 mod listeners;
-mod operator_client;
 mod purge;
 mod seal;
 mod serving;
@@ -29,7 +28,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::http;
-use crate::http::operator::token::write_address;
+use crate::http::operator::token::{Addresses, write_addresses};
 use crate::http::state::{AppState, Phase};
 use crate::storage::keys;
 
@@ -89,7 +88,11 @@ pub async fn serve(config: Config, providers: Providers) -> Result<(), StartErro
     let first_key = booted.first_key.clone();
     let serving = Serving::start(&config, booted, simulated, listener).await?;
     let operator_address = operator.local_addr()?;
-    write_address(&config.data.dir, operator_address)?;
+    let addresses = Addresses {
+        operator: operator_address,
+        gateway: address,
+    };
+    write_addresses(&config.data.dir, addresses)?;
     let operator = listeners::start_operator(operator, serving.state.clone(), serving.gateway.clone())?;
     // Both listen on one socket: whoever has read "ready" must not be answered "starting" on his next connection.
     waiting.stop(true).await;

@@ -282,18 +282,12 @@ fn worker_count(config: &Config) -> usize {
 }
 
 fn gateway_parts(config: &Config, simulated: Simulated, shared: &Shared) -> Result<GatewayParts, StartError> {
-    let providers = file_or(&config.files.providers, SHIPPED_PROVIDERS)?;
-    let more_providers = file_or(&config.files.more_providers, "")?;
     let demo = match simulated.providers {
         Providers::Real => Demo::Off,
         Providers::Simulated => Demo::Simulated(simulated.address),
     };
     let load = |demo: Demo| -> Result<Catalogue, StartError> {
-        let environment = |name: &str| std::env::var(name).ok();
-        let catalogue = Catalogue::load_with(&providers, &more_providers, environment, demo);
-        let catalogue = catalogue.and_then(|catalogue| catalogue.with_forward_hosts(&config.gateway.forward_hosts));
-        let catalogue = catalogue.map_err(|error| StartError::Catalogue(error.to_string()))?;
-        Ok(catalogue.with_stored_keys(shared.provider_keys.clone()))
+        Ok(load_catalogue(config, demo)?.with_stored_keys(shared.provider_keys.clone()))
     };
     Ok(GatewayParts {
         options: config.gateway.clone(),
@@ -313,19 +307,33 @@ fn gateway_parts(config: &Config, simulated: Simulated, shared: &Shared) -> Resu
     })
 }
 
-fn load_prices(config: &Config) -> Result<Prices, StartError> {
-    let files = PriceFiles {
+/// The catalogue as its files and the environment make it.
+pub(super) fn load_catalogue(config: &Config, demo: Demo) -> Result<Catalogue, StartError> {
+    let providers = file_or(&config.files.providers, SHIPPED_PROVIDERS)?;
+    let more_providers = file_or(&config.files.more_providers, "")?;
+    let environment = |name: &str| std::env::var(name).ok();
+    let catalogue = Catalogue::load_with(&providers, &more_providers, environment, demo);
+    let catalogue = catalogue.and_then(|catalogue| catalogue.with_forward_hosts(&config.gateway.forward_hosts));
+    catalogue.map_err(|error| StartError::Catalogue(error.to_string()))
+}
+
+/// Where the prices stand.
+pub(super) fn price_files(config: &Config) -> PriceFiles {
+    PriceFiles {
         shipped: SHIPPED_PRICES,
         prices: config.files.prices.clone(),
         more_prices: config.files.more_prices.clone(),
-    };
-    let prices = Prices::load(files).map_err(|error| StartError::Prices(error.to_string()))?;
+    }
+}
+
+pub(super) fn load_prices(config: &Config) -> Result<Prices, StartError> {
+    let prices = Prices::load(price_files(config)).map_err(|error| StartError::Prices(error.to_string()))?;
     tracing::debug!(count = prices.warnings().len(), "the price book has warnings");
     Ok(prices)
 }
 
 /// Who vouches for providers: the web's authorities, and those of the operator's file.
-fn trust(config: &Config) -> Result<Trust, StartError> {
+pub(super) fn trust(config: &Config) -> Result<Trust, StartError> {
     let path = &config.files.trusted_certificates;
     let refused = |error: String| StartError::Certificates(format!("{}: {error}", path.display()));
     let added = if path.as_os_str().is_empty() {

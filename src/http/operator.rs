@@ -3,15 +3,18 @@
 //! mode 0600: whoever may read that file may do this. It fails closed: without the token nothing is made. Callers of
 //! `/v1` cannot reach any of it.
 
+pub mod acting;
 mod metrics;
 mod prices;
 mod process;
 pub mod providers;
 mod retention;
+mod status;
 pub mod token;
 
 use std::sync::Arc;
 
+use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Map, Value, json};
 
@@ -74,6 +77,13 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(plain("/providers").route(web::get().to(providers::list)))
         .service(plain("/prices").route(web::get().to(prices::show)))
         .service(plain("/prices/reload").route(web::post().to(prices::reload)))
+        .service(
+            web::scope("/operator/v1")
+                .configure(super::routes::configure)
+                .default_service(web::to(super::not_found))
+                .wrap(from_fn(acting::as_merchant)),
+        )
+        .service(plain("/operator/status").route(web::get().to(status::show)))
         .service(
             plain("/operator/merchants")
                 .route(web::get().to(list_merchants))

@@ -2,8 +2,9 @@
 //! that grows with every holder. A holder whose connection broke may not know that another process has taken over, so
 //! the lock alone protects nothing: the billing writer checks the epoch in every transaction, and fails closed.
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool};
+use diesel::sql_types::{BigInt, Bool, Timestamptz};
 
 use super::schema::server_lease;
 use super::{Database, StorageError};
@@ -26,6 +27,43 @@ pub struct Lease {
     connection: PgConnection,
 }
 
+/// Who serves the database, as the database knows it, and what its clock says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseView {
+    pub epoch: i64,
+    pub holder: String,
+    /// Unix milliseconds.
+    pub acquired_ms: i64,
+    /// Whether the holder has the name of this process.
+    pub is_own: bool,
+    /// Unix milliseconds.
+    pub database_ms: i64,
+}
+
+/// Reads the lease without taking it.
+pub fn look(connection: &mut PgConnection) -> Result<LeaseView, StorageError> {
+    let clock = diesel::dsl::sql::<Timestamptz>("clock_timestamp()");
+    let (epoch, holder, acquired_at, now): (i64, String, DateTime<Utc>, DateTime<Utc>) = server_lease::table
+        .select((
+            server_lease::epoch,
+            server_lease::holder,
+            server_lease::acquired_at,
+            clock,
+        ))
+        .first(connection)?;
+    Ok(LeaseView {
+        epoch,
+        is_own: holder == own_name(),
+        holder,
+        acquired_ms: acquired_at.timestamp_millis(),
+        database_ms: now.timestamp_millis(),
+    })
+}
+
+fn own_name() -> String {
+    format!("process {}", std::process::id())
+}
+
 /// Takes the lease, or says who holds it. Blocks only for the round trips.
 pub fn acquire(database: &Database) -> Result<Lease, LeaseError> {
     let mut connection = database.connect_alone()?;
@@ -39,7 +77,7 @@ pub fn acquire(database: &Database) -> Result<Lease, LeaseError> {
     let epoch = diesel::update(server_lease::table.find(1))
         .set((
             server_lease::epoch.eq(server_lease::epoch + 1),
-            server_lease::holder.eq(format!("process {}", std::process::id())),
+            server_lease::holder.eq(own_name()),
             server_lease::acquired_at.eq(diesel::dsl::now),
         ))
         .returning(server_lease::epoch)

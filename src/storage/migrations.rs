@@ -3,7 +3,8 @@
 //! knows migrations which this program does not is refused: it belongs to a newer one.
 
 use diesel::connection::SimpleConnection;
-use diesel::{Connection, PgConnection};
+use diesel::sql_types::{Bool, Integer, Text};
+use diesel::{Connection, PgConnection, RunQueryDsl as _};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::{StorageError, with_parameters};
@@ -29,12 +30,65 @@ pub fn migrate(url: &str) -> Result<Vec<String>, StorageError> {
     Ok(ran.iter().map(ToString::to_string).collect())
 }
 
-fn refuse_unknown(connection: &mut PgConnection) -> Result<(), StorageError> {
-    let known: Vec<String> = diesel::migration::MigrationSource::<diesel::pg::Pg>::migrations(&MIGRATIONS)
-        .map_err(failed)?
+/// What a database knows of migrations, beside what this program does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemaState {
+    /// As PostgreSQL's `server_version_num`: 150018 for 15.18.
+    pub server_version: i32,
+    pub applied: Vec<String>,
+    /// Known here and not yet there.
+    pub pending: Vec<String>,
+    /// Known there and not here: they are of a newer program.
+    pub unknown: Vec<String>,
+}
+
+/// Reads the state of a database and changes nothing. Blocks.
+pub fn inspect(url: &str) -> Result<SchemaState, StorageError> {
+    let mut connection = PgConnection::establish(&with_parameters(url))?;
+    connection.batch_execute("SET default_transaction_read_only = on; SET client_min_messages = warning")?;
+    let version = diesel::dsl::sql::<Integer>("current_setting('server_version_num')::integer");
+    let server_version = diesel::select(version).get_result(&mut connection)?;
+    let known = known()?;
+    // Asking for what is applied makes the table of it; a database that has none is new.
+    let is_new = diesel::dsl::sql::<Bool>("to_regclass('__diesel_schema_migrations') IS NULL");
+    let applied: Vec<String> = if diesel::select(is_new).get_result(&mut connection)? {
+        Vec::new()
+    } else {
+        let applied = diesel::sql_query("SELECT version FROM __diesel_schema_migrations ORDER BY version");
+        let rows: Vec<AppliedMigration> = applied.load(&mut connection)?;
+        rows.into_iter().map(|row| row.version).collect()
+    };
+    let without = |from: &[String], others: &[String]| -> Vec<String> {
+        from.iter()
+            .filter(|version| !others.contains(version))
+            .cloned()
+            .collect()
+    };
+    Ok(SchemaState {
+        server_version,
+        pending: without(&known, &applied),
+        unknown: without(&applied, &known),
+        applied,
+    })
+}
+
+#[derive(diesel::QueryableByName)]
+struct AppliedMigration {
+    #[diesel(sql_type = Text)]
+    version: String,
+}
+
+/// The versions of the migrations that are compiled in.
+fn known() -> Result<Vec<String>, StorageError> {
+    let migrations = diesel::migration::MigrationSource::<diesel::pg::Pg>::migrations(&MIGRATIONS).map_err(failed)?;
+    let versions = migrations
         .iter()
-        .map(|migration| migration.name().version().to_string())
-        .collect();
+        .map(|migration| migration.name().version().to_string());
+    Ok(versions.collect())
+}
+
+fn refuse_unknown(connection: &mut PgConnection) -> Result<(), StorageError> {
+    let known = known()?;
     let applied = connection.applied_migrations().map_err(failed)?;
     match applied
         .iter()

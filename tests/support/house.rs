@@ -76,11 +76,7 @@ impl House {
 
     /// A client with the secret key of another merchant, who is made for it.
     pub fn stranger(&self) -> Client {
-        let run = |arguments: &[&str]| -> Value {
-            let output = self.server.run(arguments);
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            serde_json::from_slice(&output.stdout).unwrap()
-        };
+        let run = |arguments: &[&str]| self.server.ask(arguments);
         let merchant = run(&["merchants", "create", "--name", "Another"]);
         let merchant = merchant["merchant_id"].as_str().unwrap();
         let key = run(&["keys", "create", "--secret", "--name", "His", "--merchant", merchant]);
@@ -89,11 +85,7 @@ impl House {
 
     /// The secret key of a new test merchant.
     pub fn test_merchant(&self) -> String {
-        let run = |arguments: &[&str]| -> Value {
-            let output = self.server.run(arguments);
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            serde_json::from_slice(&output.stdout).unwrap()
-        };
+        let run = |arguments: &[&str]| self.server.ask(arguments);
         let merchant = run(&["merchants", "create", "--test", "--name", "Trying"]);
         let merchant = merchant["merchant_id"].as_str().unwrap();
         let key = run(&["keys", "create", "--secret", "--merchant", merchant]);

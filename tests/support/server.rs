@@ -165,6 +165,14 @@ impl Server {
         self.command(arguments).output().expect("the binary starts")
     }
 
+    /// What another command of the binary answers as JSON.
+    pub fn ask(&self, arguments: &[&str]) -> serde_json::Value {
+        let output = self.run(&[arguments, &["--json"]].concat());
+        let why = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {why}");
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{arguments:?}: {error} in {output:?}"))
+    }
+
     /// All that it wrote to standard output, over all its starts.
     pub fn stdout(&self) -> String {
         fs::read_to_string(self.directory.path().join("stdout")).unwrap_or_default()
@@ -180,7 +188,8 @@ impl Server {
         stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// Another command of the binary with the server's settings, to be started.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(BINARY);
         command.args(arguments).env_clear().stdin(Stdio::null());
         for name in KEPT_VARIABLES {

@@ -91,12 +91,10 @@ fn another_merchant_sees_nothing_of_it() {
     post.customers_come(1);
     let delivery = post.await_deliveries(&endpoint, "delivered", 1)[0]["delivery_id"].clone();
     let delivery = format!("{}/deliveries/{}", endpoint.path(), delivery.as_str().unwrap());
-    let made = post.house.server.run(&["merchants", "create", "--name", "Another"]);
-    let merchant: Value = serde_json::from_slice(&made.stdout).unwrap();
+    let merchant = post.house.server.ask(&["merchants", "create", "--name", "Another"]);
     let arguments = ["keys", "create", "--secret", "--name", "x", "--merchant"];
     let merchant_id = merchant["merchant_id"].as_str().unwrap();
-    let made = post.house.server.run(&[&arguments[..], &[merchant_id]].concat());
-    let key: Value = serde_json::from_slice(&made.stdout).unwrap_or_else(|_| panic!("{made:?}"));
+    let key = post.house.server.ask(&[&arguments[..], &[merchant_id]].concat());
     let other = post.house.caller(key["secret_key"].as_str().unwrap());
     let path = endpoint.path();
     let answers = [

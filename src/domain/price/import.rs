@@ -36,7 +36,7 @@ const RATE_PLACES: i32 = 15;
 const FEE_PLACES: i32 = 9;
 
 /// The operator's word in an entry whose price is far off the one before.
-const ACCEPT: &str = "caldera_accept";
+pub(super) const ACCEPT: &str = "caldera_accept";
 
 /// Whose file is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub(super) struct Import {
     version: u32,
     tags: HashMap<String, Arc<str>>,
     /// The names of fields that the base file has.
-    known: HashSet<String>,
+    pub(super) known: HashSet<String>,
     /// Models whose entries say that a leap of the price is meant.
     pub(super) accepted: HashSet<Arc<str>>,
     pub(super) warnings: Vec<String>,
@@ -283,7 +283,7 @@ fn not_a_price(model: &str, field: &str, value: &str) -> PriceError {
     }
 }
 
-fn bad(model: &str, why: &str) -> PriceError {
+pub(super) fn bad(model: &str, why: &str) -> PriceError {
     PriceError::BadEntry {
         model: model.to_owned(),
         why: why.to_owned(),

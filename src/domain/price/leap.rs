@@ -8,7 +8,7 @@ use std::fmt;
 use super::{ModelPrice, PriceBook, Rates, ServiceTier};
 use crate::domain::money::Money;
 
-const TIERS: [(ServiceTier, &str); 5] = [
+pub(super) const TIERS: [(ServiceTier, &str); 5] = [
     (ServiceTier::Standard, "standard"),
     (ServiceTier::Flex, "flex"),
     (ServiceTier::Priority, "priority"),
@@ -74,7 +74,7 @@ impl PriceBook {
 
 impl ModelPrice {
     /// Whether nothing but the book that it stands in is different.
-    fn costs_the_same_as(&self, other: &Self) -> bool {
+    pub(super) fn costs_the_same_as(&self, other: &Self) -> bool {
         let plain = |price: &Self| Self {
             book_version: None,
             off_peak: None,
@@ -149,7 +149,7 @@ fn fee_leap(before: &ModelPrice, now: &ModelPrice) -> Option<Leap> {
     })
 }
 
-fn fees(before: &ModelPrice, now: &ModelPrice) -> [(&'static str, Money, Money); 2] {
+pub(super) fn fees(before: &ModelPrice, now: &ModelPrice) -> [(&'static str, Money, Money); 2] {
     [
         ("call", before.request_fee, now.request_fee),
         ("web search", before.web_search_fee, now.web_search_fee),

@@ -6,11 +6,13 @@
 mod book;
 mod cost;
 mod decimal;
+mod difference;
 mod draft;
 mod fields;
 mod import;
 mod leap;
 mod off_peak;
+mod price_file;
 mod rates;
 mod slot;
 mod variants;
@@ -20,9 +22,11 @@ mod independent_tests;
 
 pub use book::PriceBook;
 pub use cost::{Bound, PriceOverflow};
+pub use difference::{Difference, ModelChange, RateChange};
 pub use import::PriceError;
 pub use leap::Leap;
 pub use off_peak::OffPeak;
+pub use price_file::{PriceFile, Sifted};
 pub use rates::{Rates, TierRates};
 pub use variants::Picture;
 

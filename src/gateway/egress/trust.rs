@@ -35,7 +35,8 @@ impl Trust {
         Ok(Self(Arc::new(config)))
     }
 
-    pub(in crate::gateway) fn client_config(&self) -> Arc<ClientConfig> {
+    /// What a client's connection is made with.
+    pub fn client_config(&self) -> Arc<ClientConfig> {
         self.0.clone()
     }
 }

@@ -21,6 +21,7 @@ use crate::http::state::AppState;
 
 const TOKEN_FILE: &str = "operator-token";
 const ADDRESS_FILE: &str = "operator-address";
+const GATEWAY_ADDRESS_FILE: &str = "gateway-address";
 
 /// What the operator's routes compare with.
 pub struct OperatorToken(Secret<String>);
@@ -60,21 +61,35 @@ pub fn read_token(data_dir: &Path) -> io::Result<Secret<String>> {
     Ok(Secret::new(token.to_owned()))
 }
 
-/// Writes down where the operator's listener is.
-pub fn write_address(data_dir: &Path, address: SocketAddr) -> io::Result<()> {
-    std::fs::write(data_dir.join(ADDRESS_FILE), format!("{address}\n"))
+/// Where a server listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    pub operator: SocketAddr,
+    pub gateway: SocketAddr,
 }
 
-/// Where the listener of the last start was.
+/// Writes down where the listeners are.
+pub fn write_addresses(data_dir: &Path, addresses: Addresses) -> io::Result<()> {
+    std::fs::write(data_dir.join(ADDRESS_FILE), format!("{}\n", addresses.operator))?;
+    std::fs::write(data_dir.join(GATEWAY_ADDRESS_FILE), format!("{}\n", addresses.gateway))
+}
+
+/// Where the operator's listener of the last start was.
 pub fn read_address(data_dir: &Path) -> Option<SocketAddr> {
-    std::fs::read_to_string(data_dir.join(ADDRESS_FILE))
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
+    read_written(&data_dir.join(ADDRESS_FILE))
+}
+
+/// Where the callers' listener of the last start was.
+pub fn read_gateway_address(data_dir: &Path) -> Option<SocketAddr> {
+    read_written(&data_dir.join(GATEWAY_ADDRESS_FILE))
+}
+
+fn read_written(path: &Path) -> Option<SocketAddr> {
+    std::fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
 /// Somebody who has the token, on a server that is ready.
+#[derive(Clone, Copy, Debug)]
 pub struct OperatorAuth;
 
 impl FromRequest for OperatorAuth {
@@ -86,7 +101,8 @@ impl FromRequest for OperatorAuth {
     }
 }
 
-fn admit(request: &HttpRequest) -> Result<OperatorAuth, ApiError> {
+/// The operator, where the request carries his token.
+pub(super) fn admit(request: &HttpRequest) -> Result<OperatorAuth, ApiError> {
     let state = request.app_data::<web::Data<AppState>>();
     let (Some(state), Some(token)) = (state, state.and_then(|state| state.operator_token.get())) else {
         return Err(ApiError::internal(
@@ -122,10 +138,15 @@ mod tests {
     }
 
     #[test]
-    fn the_address_is_read_back() {
+    fn the_addresses_are_read_back() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(read_address(directory.path()), None);
-        write_address(directory.path(), "127.0.0.1:4711".parse().unwrap()).unwrap();
-        assert_eq!(read_address(directory.path()), "127.0.0.1:4711".parse().ok());
+        let addresses = Addresses {
+            operator: "127.0.0.1:4711".parse().unwrap(),
+            gateway: "127.0.0.1:4712".parse().unwrap(),
+        };
+        write_addresses(directory.path(), addresses).unwrap();
+        assert_eq!(read_address(directory.path()), Some(addresses.operator));
+        assert_eq!(read_gateway_address(directory.path()), Some(addresses.gateway));
     }
 }

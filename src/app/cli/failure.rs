@@ -1,0 +1,96 @@
+//! Why a command ends without having done its work, and with which status: 1 where it failed, 2 where it was called
+//! wrongly. What the server refused is told in the server's words; with `--json` in its envelope.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::output::Output;
+
+const USAGE: u8 = 2;
+
+/// The end of a command that did not do its work.
+#[derive(Debug)]
+pub enum Failure {
+    /// The arguments do not make sense together.
+    Usage(String),
+    Failed(String),
+    /// The server's answer to what it does not do: the object in its envelope.
+    Refused(Value),
+    /// It has been told already.
+    Told,
+}
+
+/// What a command comes to.
+pub type Outcome = Result<(), Failure>;
+
+impl Failure {
+    pub fn failed(why: impl std::fmt::Display) -> Self {
+        Self::Failed(why.to_string())
+    }
+
+    /// Says it on standard error.
+    pub fn report(self, output: Output) -> ExitCode {
+        let code = match self {
+            Self::Usage(_) => ExitCode::from(USAGE),
+            Self::Failed(_) | Self::Refused(_) | Self::Told => ExitCode::FAILURE,
+        };
+        let told = matches!(self, Self::Told);
+        match output {
+            _ if told => {}
+            Output::People => eprintln!("caldera: {}", self.message()),
+            Output::Json => eprintln!("{}", json!({ "error": self.as_json() })),
+        }
+        code
+    }
+
+    /// One line that says why.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Usage(why) | Self::Failed(why) => why.clone(),
+            Self::Refused(error) => {
+                let text = |name: &str| error[name].as_str().unwrap_or_default();
+                let message = match text("message") {
+                    "" => "the server refused",
+                    message => message,
+                };
+                match advice(text("code")) {
+                    Some(advice) => format!("{message} {advice}"),
+                    None => message.to_owned(),
+                }
+            }
+            Self::Told => String::new(),
+        }
+    }
+
+    fn as_json(&self) -> Value {
+        match self {
+            Self::Refused(error) => error.clone(),
+            Self::Usage(_) => json!({ "code": "usage", "message": self.message() }),
+            Self::Failed(_) | Self::Told => json!({ "code": "failed", "message": self.message() }),
+        }
+    }
+}
+
+/// What to do about a refusal whose own words do not say it.
+fn advice(code: &str) -> Option<&'static str> {
+    match code {
+        "invalid_api_key" => Some("Check the key; `caldera keys create --secret` on the server's machine makes one."),
+        "unavailable" => Some("`caldera doctor` says more."),
+        "wrong_key_kind" => Some("This command needs a secret key (aks_...)."),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_in_the_servers_words_and_with_what_to_do() {
+        let refused = |code: &str| Failure::Refused(json!({ "code": code, "message": "No." })).message();
+        assert_eq!(refused("not_found"), "No.");
+        assert!(refused("invalid_api_key").starts_with("No. Check the key"));
+        assert_eq!(Failure::Refused(Value::Null).message(), "the server refused");
+    }
+}

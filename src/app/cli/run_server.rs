@@ -1,0 +1,97 @@
+//! The commands that do their work in this process: the server, the simulated provider, and the migrations.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::app::config::Config;
+use crate::app::simulator::{self, TlsListener};
+use crate::app::{self, Providers, telemetry};
+use crate::storage::migrations;
+
+use super::failure::Failure;
+use super::output::Output;
+
+#[derive(Debug, Args)]
+pub struct ServeArguments {
+    /// Every provider is simulated; answers and rows say so.
+    #[arg(long)]
+    demo: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SimulateArguments {
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+    /// 0 takes a free port.
+    #[arg(long, default_value_t = 9797)]
+    port: u16,
+    /// Serves TLS on this port too; 0 takes a free one.
+    #[arg(long, requires = "certificate")]
+    tls_port: Option<u16>,
+    /// The PEM file of the certificate that is shown there.
+    #[arg(long, requires = "certificate_key")]
+    certificate: Option<PathBuf>,
+    /// The PEM file of its key.
+    #[arg(long)]
+    certificate_key: Option<PathBuf>,
+}
+
+/// Runs the server until it is told to stop.
+pub fn serve(config: &Config, arguments: &ServeArguments) -> Result<ExitCode, Failure> {
+    let providers = if arguments.demo {
+        Providers::Simulated
+    } else {
+        Providers::Real
+    };
+    telemetry::start(&config.log).map_err(Failure::failed)?;
+    let served = actix_rt::System::new().block_on(app::serve(config.clone(), providers));
+    served.map_err(Failure::failed)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the simulated provider until it is told to stop.
+pub fn simulate_provider(arguments: &SimulateArguments) -> Result<ExitCode, Failure> {
+    let bind = |port: u16| {
+        let host = arguments.host.as_str();
+        TcpListener::bind((host, port))
+            .map_err(|error| Failure::Failed(format!("cannot listen on {host}:{port}: {error}")))
+    };
+    let listener = bind(arguments.port)?;
+    let tls = match (arguments.tls_port, &arguments.certificate, &arguments.certificate_key) {
+        (Some(port), Some(certificate), Some(key)) => {
+            Some(TlsListener::new(bind(port)?, certificate, key).map_err(Failure::failed)?)
+        }
+        _ => None,
+    };
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let run = async {
+        let simulator = simulator::start(simulator::SimulatorOptions { listener, workers, tls })?;
+        if let Some(address) = simulator.tls_address {
+            println!("listening for TLS on {address}");
+        }
+        println!("listening on {}", simulator.address);
+        simulator.server.await
+    };
+    actix_rt::System::new().block_on(run).map_err(Failure::failed)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The private cluster is left to `serve`: stopping it here would take it away from a server that runs.
+pub fn migrate(config: &Config, output: Output) -> Result<ExitCode, Failure> {
+    if config.database.url.is_empty() {
+        return Err(Failure::Failed(
+            "DATABASE_URL is not set; the private Postgres is migrated by `caldera serve`".to_owned(),
+        ));
+    }
+    let applied = migrations::migrate(&config.database.url).map_err(Failure::failed)?;
+    output.answer(&json!({ "applied": applied }), |_| {
+        let mut text: String = applied.iter().map(|name| format!("applied {name}\n")).collect();
+        text.push_str("the database is up to date");
+        text
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
