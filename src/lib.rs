@@ -30,6 +30,7 @@
 //!   `engine::customer_actor`; how a call is billed to him: `gateway::billing`; a reported request: `http::requests`
 //! - checkout and payments: `domain::checkout`, `http::checkout`, `engine::payments`, `gateway::payments`
 //! - what is told to webhooks: `domain::webhook`, `storage::webhooks`, `engine::outbox`, `gateway::courier`
+//! - a command of the command line: the file of its noun in `app::cli`; whom it asks: `app::cli::client`
 //! - what the books must satisfy: `storage::proof`; older names of fields and paths: `http::vocabulary`
 //! - what is stored: `migrations/` and the file of its noun in `storage`
 //!

@@ -2,7 +2,11 @@
 //! scripts go by.
 
 mod access;
+mod check;
+mod import;
 mod keys;
+mod prices;
+mod run;
 mod usage;
 
 use crate::support::house::House;

@@ -5,11 +5,13 @@
 
 mod check;
 mod client;
+mod completions;
 mod customers;
 mod doctor;
 mod env;
 mod failure;
 mod finding;
+mod import;
 mod keys;
 mod merchants;
 mod output;
@@ -98,6 +100,11 @@ enum Command {
     Env(Box<env::EnvArguments>),
     /// Runs a tool with a key and a budget of its own, and says what it cost.
     Run(Box<run::RunArguments>),
+    /// Takes over what another gateway was set up with.
+    #[command(subcommand)]
+    Import(import::ImportCommand),
+    /// Writes what a shell completes behind `caldera`.
+    Completions(completions::CompletionArguments),
     /// Runs a simulated provider that speaks the providers' formats.
     SimulateProvider(run_server::SimulateArguments),
 }
@@ -118,6 +125,10 @@ fn run(place: &PlaceArguments, command: Command, output: Output) -> Result<ExitC
         Command::Migrate => return run_server::migrate(&load(place)?, output),
         Command::SimulateProvider(arguments) => return run_server::simulate_provider(&arguments),
         Command::Check => return check::run(place, output),
+        Command::Completions(arguments) => {
+            completions::run::<Arguments>(&arguments)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         asking => asking,
     };
     let system = actix_rt::System::new();
@@ -134,6 +145,10 @@ async fn ask(place: &PlaceArguments, command: Command, output: Output) -> Result
         }
         Command::Prices(command) => {
             prices::run(command, (&config, place), output).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Import(command) => {
+            import::run(command, (&config, place), output).await?;
             return Ok(ExitCode::SUCCESS);
         }
         asking => asking,
@@ -153,6 +168,8 @@ async fn ask(place: &PlaceArguments, command: Command, output: Output) -> Result
         | Command::Migrate
         | Command::SimulateProvider(_)
         | Command::Check
+        | Command::Completions(_)
+        | Command::Import(_)
         | Command::Env(_)
         | Command::Prices(_) => Ok(()),
     }?;

@@ -51,8 +51,8 @@ use super::purge::{PurgeParts, Purger};
 use super::stored_answers::StoredAnswers;
 use super::{Providers, StartError};
 
-const SHIPPED_PRICES: &str = include_str!("../../config/prices.json");
-const SHIPPED_PROVIDERS: &str = include_str!("../../config/providers.toml");
+pub(super) const SHIPPED_PRICES: &str = include_str!("../../config/prices.json");
+pub(super) const SHIPPED_PROVIDERS: &str = include_str!("../../config/providers.toml");
 
 /// What runs, for the stop to end in order.
 pub struct Serving {

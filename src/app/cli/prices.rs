@@ -18,6 +18,7 @@ use super::client::Client;
 use super::failure::{Failure, Outcome};
 use super::output::{Output, text};
 
+pub use file::write as write_whole;
 use file::{Proposal, Texts};
 
 #[derive(Debug, Subcommand)]

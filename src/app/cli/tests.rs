@@ -58,3 +58,17 @@ fn what_makes_no_sense_is_refused() {
         assert_eq!(read(line).err().map(|why| why.exit_code()), Some(2), "{line}");
     }
 }
+
+#[test]
+fn what_follows_a_tool_is_the_tools_own() {
+    for line in [
+        "caldera run --budget 2 -- tool --json --budget 9",
+        "caldera run --budget 2 tool --json --budget 9",
+    ] {
+        assert!(!read(line).unwrap().place.json, "{line}");
+    }
+    assert!(read("caldera run").is_err());
+    assert!(read("caldera env --spend-key-file x --new").is_err());
+    assert!(read("caldera completions tcsh").is_err());
+    assert!(read("caldera prices import").is_err());
+}
