@@ -8,44 +8,10 @@ use crate::support::house::{House, chat};
 #[test]
 fn a_key_has_every_limit_that_its_flags_say() {
     let house = House::new();
-    let made = house.server.ask(&[
-        "keys",
-        "create",
-        "--name",
-        "desk",
-        "--budget",
-        "5.00",
-        "--cycle",
-        "daily",
-        "--request-limit",
-        "100",
-        "--rpm",
-        "60",
-        "--burst",
-        "5",
-        "--max-parallel",
-        "3",
-        "--model",
-        "gpt-*",
-        "--model",
-        "claude-*",
-        "--provider",
-        "openai",
-        "--ip",
-        "127.0.0.1",
-        "--expires",
-        "7d",
-        "--enforcement",
-        "strict",
-        "--on-disconnect",
-        "cancel",
-        "--timezone",
-        "Europe/Berlin",
-        "--tag",
-        "one",
-        "--tag",
-        "two",
-    ]);
+    let flags = "keys create --name desk --budget 5.00 --cycle daily --request-limit 100 --rpm 60 --burst 5 \
+                 --max-parallel 3 --model gpt-* --model claude-* --provider openai --ip 127.0.0.1 --expires 7d \
+                 --enforcement strict --on-disconnect cancel --timezone Europe/Berlin --tag one --tag two";
+    let made = house.server.ask(&flags.split_whitespace().collect::<Vec<_>>());
     let expected = json!({
         "name": "desk",
         "spend_limit": { "amount": "5.00", "cycle": "daily" },
@@ -65,19 +31,8 @@ fn a_key_has_every_limit_that_its_flags_say() {
     }
     assert!(made["expires_at"].is_string());
     let id = made["spend_key_id"].as_str().unwrap();
-    let edit = [
-        "keys",
-        "edit",
-        id,
-        "--spend-limit",
-        "none",
-        "--model",
-        "none",
-        "--name",
-        "table",
-        "--expires",
-        "none",
-    ];
+    let edit = format!("keys edit {id} --spend-limit none --model none --name table --expires none");
+    let edit: Vec<&str> = edit.split(' ').collect();
     let edited = house.server.ask(&edit);
     assert_eq!(edited["name"], "table");
     for gone in ["spend_limit", "allowed_models", "expires_at"] {

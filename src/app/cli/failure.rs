@@ -17,8 +17,8 @@ pub enum Failure {
     Failed(String),
     /// The server's answer to what it does not do: the object in its envelope.
     Refused(Value),
-    /// It has been told already.
-    Told,
+    /// Whoever read standard output has gone, as `head` does: nothing is wrong, and nothing more is to be done.
+    ReaderGone,
 }
 
 /// What a command comes to.
@@ -33,11 +33,10 @@ impl Failure {
     pub fn report(self, output: Output) -> ExitCode {
         let code = match self {
             Self::Usage(_) => ExitCode::from(USAGE),
-            Self::Failed(_) | Self::Refused(_) | Self::Told => ExitCode::FAILURE,
+            Self::Failed(_) | Self::Refused(_) => ExitCode::FAILURE,
+            Self::ReaderGone => return ExitCode::SUCCESS,
         };
-        let told = matches!(self, Self::Told);
         match output {
-            _ if told => {}
             Output::People => eprintln!("caldera: {}", self.message()),
             Output::Json => eprintln!("{}", json!({ "error": self.as_json() })),
         }
@@ -59,7 +58,7 @@ impl Failure {
                     None => message.to_owned(),
                 }
             }
-            Self::Told => String::new(),
+            Self::ReaderGone => String::new(),
         }
     }
 
@@ -67,7 +66,7 @@ impl Failure {
         match self {
             Self::Refused(error) => error.clone(),
             Self::Usage(_) => json!({ "code": "usage", "message": self.message() }),
-            Self::Failed(_) | Self::Told => json!({ "code": "failed", "message": self.message() }),
+            Self::Failed(_) | Self::ReaderGone => json!({ "code": "failed", "message": self.message() }),
         }
     }
 }

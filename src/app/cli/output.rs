@@ -63,7 +63,7 @@ pub fn write_line(text: &str) -> Outcome {
         })
         .and_then(|()| out.flush());
     match written {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::Told),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::ReaderGone),
         Err(error) => Err(Failure::Failed(format!("cannot write to standard output: {error}"))),
         Ok(()) => Ok(()),
     }

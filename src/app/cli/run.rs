@@ -74,10 +74,10 @@ pub async fn run(arguments: RunArguments, client: &Client, output: Output) -> Re
         .unwrap_or(client.gateway())
         .trim_end_matches('/');
     let setup = tool.setup(gateway, shape);
+    let body = key_body(&arguments, program, shape)?;
+    // From here on a signal ends the tool and not this: there is a key to be revoked.
     let signals = child::Signals::watch().map_err(Failure::failed)?;
-    let made = client
-        .post("/spend_keys", &key_body(&arguments, program, shape)?)
-        .await?;
+    let made = client.post("/spend_keys", &body).await?;
     let id = text(&made["spend_key_id"]);
     let secret = secret_of(&made).unwrap_or_default();
     let mut variables: Vec<(&str, &str)> = vec![(KEY_VARIABLE, secret)];
