@@ -35,7 +35,8 @@ fn every_link_of_the_page_leads_somewhere() {
     let client = Client::new(&house.server.url());
     let page = client.get("/docs").expect_status(200).text();
     let attributes = |name: &str| -> Vec<String> {
-        let pieces = page.split(&format!(" {name}=\"")).skip(1);
+        let mark = format!(" {name}=\"");
+        let pieces = page.split(mark.as_str()).skip(1);
         pieces
             .map(|piece| piece.split('"').next().unwrap().to_owned())
             .collect()

@@ -38,11 +38,6 @@ impl Form {
         named.map(|(_, value)| value.expose().trim())
     }
 
-    /// Whether the form has the field at all, as a ticked box does.
-    pub fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(key, _)| key == name)
-    }
-
     /// The field as a JSON string; `null` where it is empty.
     pub fn json_text(&self, name: &str) -> Value {
         match self.text(name) {
@@ -110,6 +105,5 @@ mod tests {
         assert_eq!(form.json_number("empty"), Value::Null);
         assert_eq!(form.json_list("models"), json!(["x", "y", "z"]));
         assert_eq!(form.json_list("none"), Value::Null);
-        assert!(form.has("tick") && !form.has("tock"));
     }
 }
