@@ -9,6 +9,7 @@
 mod ask;
 mod assets;
 mod audit_events;
+mod calls;
 mod connect;
 mod credit_bundles;
 mod customers;
@@ -87,6 +88,7 @@ fn pages(config: &mut ServiceConfig) {
         .service(web::resource("").route(web::get().to(home)))
         .service(plain("/sign_out").route(web::post().to(sign_in::leave)));
     spend_keys::configure(config);
+    calls::configure(config);
     wallet::configure(config);
     secret_keys::configure(config);
     providers::configure(config);

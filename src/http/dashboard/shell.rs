@@ -25,6 +25,7 @@ pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     AiSpend,
+    Calls,
     Wallet,
     Secrets,
     Providers,
@@ -55,7 +56,10 @@ pub struct Group {
 const NAVIGATION: &[Group] = &[
     Group {
         label: "",
-        entries: &[entry(Place::AiSpend, "AI Spend", "/dashboard/spend_keys")],
+        entries: &[
+            entry(Place::AiSpend, "AI Spend", "/dashboard/spend_keys"),
+            entry(Place::Calls, "In flight", "/dashboard/calls"),
+        ],
     },
     Group {
         label: "Monetize",
@@ -99,6 +103,8 @@ const DONE: &[(&str, &str)] = &[
         "Revoked. The key is refused for ever, and its running streams were cut.",
     ),
     ("deleted", "Deleted."),
+    ("ended", "Ended. It is among the requests with what it cost."),
+    ("over", "It had ended by itself already."),
     ("funded", "Paid. The money is in the wallet."),
     (
         "funding",

@@ -88,3 +88,22 @@ async function follow(root) {
 }
 
 for (const root of document.querySelectorAll("[data-live]")) follow(root);
+
+// A part of the page that is read again as a whole; a keyboard's place in it is kept.
+async function refresh(part) {
+  for (;;) {
+    await new Promise((resolve) => { setTimeout(resolve, LIVE_EVERY_MS); });
+    if (document.hidden || part.contains(document.activeElement)) continue;
+    try {
+      const answer = await fetch(location.href, { redirect: "manual" });
+      if (answer.type === "opaqueredirect") return;
+      if (!answer.ok) continue;
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(part.id);
+      if (fresh) part.replaceChildren(...fresh.childNodes);
+    } catch {
+      // As above.
+    }
+  }
+}
+
+for (const part of document.querySelectorAll("[data-refresh]")) refresh(part);

@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde_json::{Map, Value};
 
+use crate::domain::key::RequestShape;
 use crate::domain::secret::Secret;
 use crate::http::auth::KeyManagerAuth;
 use crate::http::dashboard::ask;
@@ -13,6 +14,7 @@ use crate::http::dashboard::form::{Form, object};
 use crate::http::dashboard::session::Session;
 use crate::http::dashboard::shell::{self, Place, Shell, see_other};
 use crate::http::error::ApiError;
+use crate::http::guides::{self, Filling, Guide};
 use crate::http::spend_keys as api;
 
 use super::card::Card;
@@ -39,6 +41,19 @@ struct SecretPage {
     secret: Option<String>,
     /// Where this server is, as the browser knows it.
     base_url: String,
+    tools: Vec<Tool>,
+}
+
+/// How one tool is told of the key.
+struct Tool {
+    name: &'static str,
+    snippets: Vec<Snippet>,
+}
+
+struct Snippet {
+    id: String,
+    title: &'static str,
+    text: String,
 }
 
 /// GET: the form of a new key.
@@ -145,13 +160,38 @@ pub async fn show_secret(
     let connection = request.connection_info();
     let base_url = format!("{}://{}", connection.scheme(), connection.host());
     drop(connection);
+    let secret = secret.map(|secret| secret.expose().clone());
+    let filling = Filling {
+        base_url: &base_url,
+        key: secret.as_deref().unwrap_or_default(),
+    };
     let page = SecretPage {
         shell: Shell::new(&session, &request, Place::AiSpend),
+        tools: tools(&ask::text(&key, "request_shape"), &filling),
         card,
-        secret: secret.map(|secret| secret.expose().clone()),
+        secret,
         base_url,
     };
     shell::page(StatusCode::OK, &page)
+}
+
+/// The guides of the tools that speak what the key speaks, with the key filled in.
+fn tools(shape: &str, filling: &Filling<'_>) -> Vec<Tool> {
+    let fits = |guide: &&Guide| RequestShape::from_name(shape) == Some(guide.request_shape);
+    let tool = |guide: &Guide| Tool {
+        name: guide.name,
+        snippets: guide
+            .snippets
+            .iter()
+            .enumerate()
+            .map(|(place, block)| Snippet {
+                id: format!("{}-{place}", guide.slug),
+                title: block.title(),
+                text: block.filled(filling),
+            })
+            .collect(),
+    };
+    guides::all().iter().filter(fits).map(tool).collect()
 }
 
 impl FormPage {
