@@ -31,6 +31,8 @@
 //! - checkout and payments: `domain::checkout`, `http::checkout`, `engine::payments`, `gateway::payments`
 //! - what is told to webhooks: `domain::webhook`, `storage::webhooks`, `engine::outbox`, `gateway::courier`
 //! - a command of the command line: the file of its noun in `app::cli`; whom it asks: `app::cli::client`
+//! - agents: `http::mcp`, whose tools are calls of this server by loopback (`http::inside`); signing programs in by the
+//!   browser: `http::logins`, `http::dashboard::connect`
 //! - what the books must satisfy: `storage::proof`; older names of fields and paths: `http::vocabulary`
 //! - what is stored: `migrations/` and the file of its noun in `storage`
 //!
