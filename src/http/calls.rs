@@ -1,6 +1,6 @@
 //! `/v1/calls`: the calls in flight at this moment, read from the workers that carry them, and the way to end one. A
-//! wallet key sees and ends those of its wallet only; a call that has been settled, or is another's, is not there. An
-//! answer never waits for Postgres.
+//! wallet key sees and ends those of its wallet only; a call that has been settled, or is another's, is not there. No
+//! call is looked up in Postgres.
 
 use std::time::Duration;
 
