@@ -34,6 +34,8 @@
 //! - agents: `http::mcp`, whose tools are calls of this server by loopback (`http::inside`); signing programs in by the
 //!   browser: `http::logins`, `http::dashboard::connect`
 //! - what the books must satisfy: `storage::proof`; older names of fields and paths: `http::vocabulary`
+//! - what is counted and shown at `/metrics`: `engine::metrics`; of a call: `gateway::watch`; spans: `gateway::trace`; who
+//!   gets them: `app::otlp`
 //! - what is stored: `migrations/` and the file of its noun in `storage`
 //!
 //! # Glossary

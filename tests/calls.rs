@@ -366,7 +366,9 @@ fn nobody_sees_or_ends_anothers_call() {
         caller.get("/v1/calls").expect_status(403).error_code(),
         "wrong_key_kind"
     );
-    let output = house.server.run(&["--json", "keys", "create", "--wallet", "--name", "his"]);
+    let output = house
+        .server
+        .run(&["--json", "keys", "create", "--wallet", "--name", "his"]);
     let made: Value = serde_json::from_slice(&output.stdout).unwrap();
     let keeper = house.caller(made["key"].as_str().unwrap());
     assert_eq!(in_flight(&keeper).len(), 1);

@@ -213,6 +213,8 @@ fn books_that_drift_are_told_with_their_invariant_and_by_how_much() {
         .caller(&key)
         .post("/v1/chat/completions", &chat("output_tokens=1"))
         .expect_status(200);
+    let stored = "SELECT COUNT(*) FROM spend_key_counters WHERE total_spend > 0";
+    eventually("the call is in Postgres", || house.database.number(stored) == 1);
     let drift = |invariant: &str| {
         let text = scrape(&house);
         let label = format!("invariant=\"{invariant}\"");

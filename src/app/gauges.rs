@@ -2,7 +2,7 @@
 //! drift, as often as the operator wishes and never so often that it takes more than a twentieth of a connection's
 //! time. It only reads; what it cannot read it leaves as it was.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use actix_web::web;
@@ -11,6 +11,7 @@ use crate::domain::money::Money;
 use crate::engine::journal::Journal;
 use crate::engine::metrics::{Drift, Metrics};
 use crate::gateway::Gateway;
+use crate::http::options::OperatorOptions;
 use crate::http::state::AppState;
 use crate::storage::StorageError;
 use crate::storage::proof::{self, Invariant};
@@ -43,20 +44,18 @@ pub fn watch(shared: &Shared, gateway: Arc<Gateway>, journal: &Arc<Journal>) {
     });
 }
 
-/// Looks whether the books drift, at this interval; zero means never.
-pub fn watch_books(state: web::Data<AppState>, journal: &Arc<Journal>, interval: Duration) {
+/// Looks whether the books drift, as often as the options say.
+pub fn watch_books(state: &web::Data<AppState>, journal: &Arc<Journal>, options: &OperatorOptions) {
+    let interval = Duration::from_secs(options.books_check_interval_s);
     if interval.is_zero() {
         return;
     }
-    let journal = Arc::downgrade(journal);
+    let books = Books {
+        state: state.clone(),
+        journal: Arc::downgrade(journal),
+    };
     actix_rt::spawn(async move {
-        loop {
-            let Some(books) = journal.upgrade().map(|journal| Books {
-                state: state.clone(),
-                journal,
-            }) else {
-                return;
-            };
+        while books.backlog().is_some() {
             let began = Instant::now();
             if let Err(error) = books.check().await {
                 tracing::debug!(%error, "the books could not be checked for drift");
@@ -65,7 +64,6 @@ pub fn watch_books(state: web::Data<AppState>, journal: &Arc<Journal>, interval:
             if let Err(error) = books.check_live().await {
                 tracing::debug!(%error, "the live figures could not be checked for drift");
             }
-            drop(books);
             tokio::time::sleep(interval.max(rest)).await;
         }
     });
@@ -73,7 +71,8 @@ pub fn watch_books(state: web::Data<AppState>, journal: &Arc<Journal>, interval:
 
 struct Books {
     state: web::Data<AppState>,
-    journal: Arc<Journal>,
+    /// Never held while something is awaited: the stop is the last to let go of the journal.
+    journal: Weak<Journal>,
 }
 
 impl Books {
@@ -109,14 +108,19 @@ impl Books {
     /// that the two cannot be compared.
     async fn live_drift(&self) -> Result<Option<i64>, StorageError> {
         let before = self.metrics().ended_calls();
-        if self.journal.backlog() > 0 {
+        if self.backlog() != Some(0) {
             return Ok(None);
         }
         let stored = self.state.database.run(proof::spend_of_live_keys).await?;
         let live = self.state.spend.total_spend().await;
         let live = live.map_err(|error| StorageError::Unavailable(error.to_string()))?;
-        let is_quiet = self.journal.backlog() == 0 && self.metrics().ended_calls() == before;
+        let is_quiet = self.backlog() == Some(0) && self.metrics().ended_calls() == before;
         Ok(is_quiet.then(|| live.saturating_sub(stored).nanos()))
+    }
+
+    /// `None` once the journal is closed.
+    fn backlog(&self) -> Option<u64> {
+        self.journal.upgrade().map(|journal| journal.backlog())
     }
 
     fn metrics(&self) -> &Metrics {

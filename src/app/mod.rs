@@ -12,6 +12,7 @@ mod gauges;
 mod hangup;
 mod lease_keeper;
 mod listeners;
+mod otlp;
 mod purge;
 mod seal;
 mod serving;
@@ -170,10 +171,12 @@ async fn stop(config: &Config, serving: Serving, operator: ServerHandle) {
         journal,
         lease,
         cluster,
+        exporting,
         ..
     } = serving;
     purger.stop();
     server.stop(true).await;
+    exporting.stop().await;
     operator.stop(false).await;
     let patience = Duration::from_secs(config.server.flush_timeout_s);
     outbox.stop(patience).await;

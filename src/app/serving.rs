@@ -47,6 +47,7 @@ use super::config::Config;
 use super::crew::{Crew, CrewParts};
 use super::gauges;
 use super::lease_keeper::LeaseKeeper;
+use super::otlp::{self, Exporting};
 use super::purge::{PurgeParts, Purger};
 use super::stored_answers::StoredAnswers;
 use super::{Providers, StartError};
@@ -65,6 +66,7 @@ pub struct Serving {
     pub journal: Arc<Journal>,
     pub lease: LeaseKeeper,
     pub cluster: Option<EmbeddedCluster>,
+    pub exporting: Exporting,
 }
 
 impl Serving {
@@ -99,7 +101,9 @@ impl Serving {
         )?);
         let billing = start_billing(config, &shared, &journal, booted.sink.ringing(shared.bell.clone()))?;
         let lease = LeaseKeeper::start(booted.lease, booted.database.clone())?;
-        let gateway = Arc::new(Gateway::new(gateway_parts(config, simulated, &shared)?));
+        let (exporting, telemetry) = otlp::start(&shared.metrics);
+        let parts = gateway_parts(config, simulated, &shared)?;
+        let gateway = Arc::new(Gateway::new(GatewayParts { telemetry, ..parts }));
         let checkout = super::checkout::open(&config.checkout, &trust(config)?).map_err(StartError::Checkout)?;
         let from_gateway = (checkout, gateway.live_calls().clone());
         let state = app_state(config, &shared, (booted.database.clone(), booted.keyring), from_gateway)?;
@@ -121,8 +125,7 @@ impl Serving {
         while !shared.is_complete() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        let interval = Duration::from_secs(config.operator.books_check_interval_s);
-        gauges::watch_books(state.clone(), &journal, interval);
+        gauges::watch_books(&state, &journal, &config.operator);
         for whose in half_deleted {
             actix_rt::spawn(http::subscriptions::end_for_good(state.clone(), whose));
         }
@@ -137,6 +140,7 @@ impl Serving {
             journal,
             lease,
             cluster: booted.cluster,
+            exporting,
         })
     }
 }
@@ -301,6 +305,7 @@ fn gateway_parts(config: &Config, simulated: Simulated, shared: &Shared) -> Resu
         clock: shared.clock.clone(),
         metrics: shared.metrics.clone(),
         answers: shared.answers.clone(),
+        telemetry: None,
         slice_tokens: config.spend_keys.slice_tokens,
         progress_interval_ms: config.journal.progress_interval_ms,
         data_dir: config.data.dir.clone(),

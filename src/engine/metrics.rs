@@ -135,6 +135,14 @@ impl Metrics {
         self.denials.entry(code).or_default().add(1);
     }
 
+    /// Refusals by the word of their code, in order.
+    pub fn denials(&self) -> Vec<(&'static str, u64)> {
+        let denials = self.denials.iter().map(|entry| (*entry.key(), entry.value().value()));
+        let mut denials: Vec<_> = denials.collect();
+        denials.sort_unstable();
+        denials
+    }
+
     /// Calls that have ended, however.
     pub fn ended_calls(&self) -> u64 {
         self.requests_completed

@@ -22,6 +22,7 @@ use super::billing::Billing;
 use super::dialect::{BodyError, Speech};
 use super::provider::{EndpointKind, ResolveError};
 use super::pump::Reply;
+use super::trace::CallTrace;
 use super::upload::Upload;
 use super::upstream::UpstreamFailure;
 use super::worker::Place;
@@ -97,6 +98,8 @@ pub struct Incoming<'a> {
     pub wants_cost: bool,
     /// In the order in which they are tried.
     pub fallbacks: Rc<[Fallback]>,
+    /// Its span, where traces are exported.
+    pub trace: Option<CallTrace>,
 }
 
 /// An answer on its way to the client.

@@ -9,10 +9,17 @@ use actix_web::http::header::{
 };
 
 use super::dialect::Dialect;
+use super::trace::{TRACEPARENT, TRACESTATE};
 use super::upstream::SentHeaders;
 
 /// Request headers that pass to every provider.
-const REQUEST: [HeaderName; 3] = [CONTENT_TYPE, ACCEPT, HeaderName::from_static("idempotency-key")];
+const REQUEST: [HeaderName; 5] = [
+    CONTENT_TYPE,
+    ACCEPT,
+    HeaderName::from_static("idempotency-key"),
+    TRACEPARENT,
+    TRACESTATE,
+];
 
 /// Those that only providers of one dialect understand.
 const OPENAI_REQUEST: [HeaderName; 1] = [HeaderName::from_static("openai-beta")];

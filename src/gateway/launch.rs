@@ -87,8 +87,10 @@ impl Launch {
         let first_byte_timeout = first_byte_timeout(worker, shape.as_ref());
         let dropped = translation.as_ref().and_then(|translation| translation.dropped.clone());
         let dropped = dropped.or(left_out);
+        let mut sent_headers = request_headers(incoming, &target);
+        call.watch.propagate(&mut sent_headers);
         let outgoing = Outgoing {
-            headers: request_headers(incoming, &target),
+            headers: sent_headers,
             method: incoming.method.clone(),
             url: target.url,
             body: quote.body,

@@ -40,7 +40,9 @@ mod spool;
 pub mod sse;
 mod stream;
 pub mod target;
+mod telemetry;
 pub mod token;
+mod trace;
 pub mod translate;
 mod upload;
 mod upstream;
@@ -76,6 +78,8 @@ pub use pump::{Reply, ReplyBody};
 use quote::{Payers, Quote, Terms, quote};
 pub use roster::{CallsOf, Figures};
 pub use spool::SpoolError;
+pub use telemetry::{Instruments, Telemetry};
+pub use trace::CallTrace;
 pub use upload::{ClientBody, Form, Upload};
 pub use upstream::UpstreamFailure;
 use watch::Watch;
@@ -323,7 +327,7 @@ fn open(worker: &Worker, incoming: &Incoming<'_>, admitted: Admitted<'_>) -> Res
         attempt: course.attempts() + 1,
         priced: Priced::of(&quote.pricing),
     };
-    let watch = Watch::begin(worker, prepared);
+    let watch = Watch::begin(worker, incoming, prepared);
     let live = LiveCall::new(facts, revocation);
     Ok(worker.open_call(live, caller, quote.pricing.clone(), watch))
 }

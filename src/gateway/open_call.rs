@@ -21,7 +21,7 @@ use super::billing::Metering;
 use super::calibration::Calibration;
 use super::live_call::{EndedBy, EndedCall};
 use super::roster::Listed;
-use super::watch::Watch;
+use super::watch::{Ended, Watch};
 
 /// How a call is priced, fixed when it is admitted.
 #[derive(Clone, Debug)]
@@ -264,7 +264,12 @@ impl OpenCall {
     fn end(&mut self, ending: Ending, costs: Costs, charge: Option<Charge>) -> Written {
         self.settled = true;
         self.count(&ending);
-        self.watch.end(&ending, costs, self.pricing.price.is_some());
+        self.watch.end(Ended {
+            id: self.id,
+            ending: &ending,
+            costs,
+            is_priced: self.pricing.price.is_some(),
+        });
         if let Some((answers, merchant)) = self.answers.take()
             && !ending.response_id.is_empty()
         {

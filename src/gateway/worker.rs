@@ -35,6 +35,7 @@ use super::provider::{Catalogue, Provider};
 use super::pumps::Pumps;
 use super::roster::Roster;
 use super::spool::{SpoolRoom, SpoolWriter};
+use super::telemetry::Telemetry;
 use super::upstream::Upstream;
 use super::watch::Watch;
 
@@ -53,6 +54,8 @@ pub struct GatewayParts {
     pub metrics: Arc<Metrics>,
     /// Whose the answers are that OpenAI keeps.
     pub answers: Arc<Answers>,
+    /// Where something is exported to OpenTelemetry.
+    pub telemetry: Option<Arc<Telemetry>>,
     pub slice_tokens: u64,
     pub progress_interval_ms: u64,
     /// Where bodies are spooled.
@@ -247,6 +250,10 @@ impl Worker {
 
     pub(super) fn calls(&self) -> &CallRecorder {
         &self.own.calls
+    }
+
+    pub fn telemetry(&self) -> Option<&Arc<Telemetry>> {
+        self.gateway.parts.telemetry.as_ref()
     }
 
     pub(super) fn upstream(&self) -> &Upstream {

@@ -1,6 +1,7 @@
 //! What the suite stands on: a real Postgres, the real binary, the simulated provider, and clients to talk to them.
 
 pub mod certificates;
+pub mod collector;
 pub mod crowd;
 pub mod database_proxy;
 pub mod form;

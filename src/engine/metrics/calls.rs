@@ -191,6 +191,14 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
+/// What is held, by [`Payer`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Nano-dollars.
+    pub nanos: [i64; Payer::COUNT],
+    pub count: [i64; Payer::COUNT],
+}
+
 /// The series of all workers.
 #[derive(Debug, Default)]
 pub struct CallTable {
@@ -208,6 +216,18 @@ impl CallTable {
     /// All series, of which several may have the same name: one a worker.
     pub fn all(&self) -> Vec<Arc<CallSeries>> {
         locked(&self.series).clone()
+    }
+
+    /// What is held now, of all calls.
+    pub fn held(&self) -> Held {
+        let mut held = Held::default();
+        for series in locked(&self.series).iter() {
+            for place in 0..Payer::COUNT {
+                held.nanos[place] += series.held_nanos[place].load(Ordering::Relaxed);
+                held.count[place] += series.holds[place].load(Ordering::Relaxed);
+            }
+        }
+        held
     }
 
     /// Whether this model is told apart from others; it is from now on, where there is room.

@@ -33,9 +33,7 @@ impl Metrics {
         counted(into, "outcome", &requests);
         let help = "Calls that Caldera refused, by the code of the error.";
         into.family("caldera_denials_total", Kind::Counter, help);
-        let denials = self.denials.iter().map(|entry| (*entry.key(), entry.value().value()));
-        let mut denials: Vec<(&str, u64)> = denials.collect();
-        denials.sort_unstable();
+        let denials = self.denials();
         counted(into, "code", &denials);
         let help = "Attempts to deliver a webhook, by how they ended.";
         into.family("caldera_webhook_attempts_total", Kind::Counter, help);
@@ -166,26 +164,21 @@ impl Metrics {
     }
 
     fn show_calls(&self, into: &mut Exposition) {
+        let held = self.calls.held();
+        let help = "Dollars held now for calls that run, by what they are held of.";
+        into.family("caldera_reserved_dollars", Kind::Gauge, help);
+        for payer in Payer::ALL {
+            // Two workers may be read at two instants; less than nothing is never held.
+            let nanos = held.nanos[payer as usize].max(0);
+            into.sample(&Labels::new(&[("payer", payer.word())]), Decimal::dollars(nanos));
+        }
+        let help = "Holds that are open now, by what they are held of.";
+        into.family("caldera_holds", Kind::Gauge, help);
+        for payer in Payer::ALL {
+            let count = held.count[payer as usize].max(0);
+            into.sample(&Labels::new(&[("payer", payer.word())]), count);
+        }
         let all = self.calls.all();
-        let sum = |of: &dyn Fn(&CallSeries) -> i64| all.iter().map(|series| of(series)).sum::<i64>().max(0);
-        into.family(
-            "caldera_reserved_dollars",
-            Kind::Gauge,
-            "Dollars held now for calls that run, by what they are held of.",
-        );
-        for payer in Payer::ALL {
-            let held = sum(&|series| series.held_nanos[payer as usize].load(std::sync::atomic::Ordering::Relaxed));
-            into.sample(&Labels::new(&[("payer", payer.word())]), Decimal::dollars(held));
-        }
-        into.family(
-            "caldera_holds",
-            Kind::Gauge,
-            "Holds that are open now, by what they are held of.",
-        );
-        for payer in Payer::ALL {
-            let holds = sum(&|series| series.holds[payer as usize].load(std::sync::atomic::Ordering::Relaxed));
-            into.sample(&Labels::new(&[("payer", payer.word())]), holds);
-        }
         CallGroups::of(&all).show(into);
     }
 }

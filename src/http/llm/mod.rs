@@ -20,7 +20,7 @@ use crate::engine::random::{self, NoRandomness};
 use crate::gateway::dialect::Speech;
 use crate::gateway::provider::EndpointKind;
 use crate::gateway::target::OwnParameters;
-use crate::gateway::{Addressed, Incoming, Route, Worker, serve};
+use crate::gateway::{Addressed, CallTrace, Incoming, Route, Worker, serve};
 
 use super::address::client_address;
 use super::error::{ApiError, ErrorCode};
@@ -131,6 +131,14 @@ struct Arrival {
     own: OwnParameters,
 }
 
+/// What is known of a call on its way, whatever becomes of it.
+#[derive(Default)]
+struct Known {
+    id: Option<RequestId>,
+    /// Its span, where traces are exported.
+    trace: Option<CallTrace>,
+}
+
 /// Carries a call, or refuses it in its caller's words where its route already found something wrong.
 async fn carry(
     request: HttpRequest,
@@ -138,22 +146,40 @@ async fn carry(
     speech: Speech,
     arrival: Result<Arrival, ApiError>,
 ) -> HttpResponse {
-    let mut id = None;
+    let telemetry = request.app_data::<Worker>().and_then(Worker::telemetry);
+    let mut known = Known {
+        id: None,
+        trace: telemetry.and_then(|telemetry| telemetry.begin(request.headers())),
+    };
     let passed = match arrival {
-        Ok(arrival) => pass(&request, payload, arrival, &mut id).await,
+        Ok(arrival) => pass(&request, payload, arrival, &mut known).await,
         Err(refusal) => Err(refusal),
     };
     match passed {
         Ok(response) => response,
-        Err(refusal) => {
-            let state = request.app_data::<web::Data<AppState>>();
-            if let Some(state) = state {
-                state.metrics.count_denial(refusal.code().word());
-            }
-            let id = id.or_else(|| new_id(state?, Mode::Live).ok());
-            answer::refused(&refusal, speech, id)
-        }
+        Err(refusal) => refuse(&request, &refusal, speech, known),
     }
+}
+
+/// Counts a refusal and puts it in its caller's words.
+fn refuse(request: &HttpRequest, refusal: &ApiError, speech: Speech, known: Known) -> HttpResponse {
+    let (code, status) = (refusal.code().word(), refusal.status().as_u16());
+    let state = request.app_data::<web::Data<AppState>>();
+    if let Some(state) = state {
+        state.metrics.count_denial(code);
+    }
+    let id = known.id.or_else(|| new_id(state?, Mode::Live).ok());
+    if let Some(trace) = &known.trace {
+        trace.refused(code, status);
+        id.into_iter().for_each(|id| trace.name_request(id));
+    }
+    tracing::debug!(
+        request.id = id.map(tracing::field::display),
+        error.code = code,
+        http.status = status,
+        "a call was refused"
+    );
+    answer::refused(refusal, speech, id)
 }
 
 /// An id for a call; a caller who is not known is taken for a live one.
@@ -169,7 +195,7 @@ async fn pass(
     request: &HttpRequest,
     payload: web::Payload,
     arrival: Arrival,
-    id: &mut Option<RequestId>,
+    known: &mut Known,
 ) -> Result<HttpResponse, ApiError> {
     let speech = arrival.speech;
     let (Some(state), Some(worker)) = (request.app_data::<web::Data<AppState>>(), request.app_data::<Worker>()) else {
@@ -178,7 +204,9 @@ async fn pass(
     state.phase.require_ready()?;
     let caller = caller::find(request, state, arrival.own.key.as_ref())?;
     let made = new_id(state, caller.merchant.mode());
-    let request_id = *id.insert(made.map_err(|error| ApiError::internal("making a request id", &error))?);
+    let request_id = *known
+        .id
+        .insert(made.map_err(|error| ApiError::internal("making a request id", &error))?);
     let metadata = metadata::read(request.headers(), arrival.own.metadata.as_deref())?;
     let fallbacks = fallbacks::read(request.headers(), worker.catalogue_for(caller.merchant.mode()))?;
     let Received { body, upload } = upload::receive(request, payload, worker, (&caller, &arrival)).await?;
@@ -199,11 +227,15 @@ async fn pass(
         address: client_address(request, &state.trusted_proxies),
         wants_cost,
         fallbacks,
+        trace: known.trace.clone(),
     };
     let served = serve(worker, &mut incoming).await.map_err(|refused| {
-        *id = Some(refused.request_id);
+        known.id = Some(refused.request_id);
         answer::counted(refusal::of(refused.refusal, state.now(), speech), refused.attempts)
     })?;
+    if let Some(trace) = &known.trace {
+        trace.name_request(served.request_id);
+    }
     let wishes = answer::Wishes {
         request_id: served.request_id,
         speech,
