@@ -29,7 +29,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::config::{Config, process_environment};
+use super::config::Config;
+use super::environment::Environment;
+use super::health_check;
 
 use client::Client;
 use failure::Failure;
@@ -77,6 +79,8 @@ enum Command {
     Doctor,
     /// Brings the database of DATABASE_URL to this program's schema; `serve` does so too.
     Migrate,
+    /// Asks the server of this configuration whether it is ready; ends with 1 where it is not.
+    Health,
     /// Tenants.
     #[command(subcommand)]
     Merchants(merchants::MerchantCommand),
@@ -125,6 +129,10 @@ fn run(place: &PlaceArguments, command: Command, output: Output) -> Result<ExitC
         Command::Migrate => return run_server::migrate(&load(place)?, output),
         Command::SimulateProvider(arguments) => return run_server::simulate_provider(&arguments),
         Command::Check => return check::run(place, output),
+        Command::Health => {
+            health_check::ask(&load(place)?.server).map_err(Failure::failed)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         Command::Completions(arguments) => {
             completions::run::<Arguments>(&arguments)?;
             return Ok(ExitCode::SUCCESS);
@@ -168,6 +176,7 @@ async fn ask(place: &PlaceArguments, command: Command, output: Output) -> Result
         | Command::Migrate
         | Command::SimulateProvider(_)
         | Command::Check
+        | Command::Health
         | Command::Completions(_)
         | Command::Import(_)
         | Command::Env(_)
@@ -177,7 +186,7 @@ async fn ask(place: &PlaceArguments, command: Command, output: Output) -> Result
 }
 
 fn load(place: &PlaceArguments) -> Result<Config, Failure> {
-    let config = Config::load(place.config.as_deref(), process_environment());
+    let config = Config::load(place.config.as_deref(), &Environment::of_process());
     config.map_err(|error| Failure::Failed(error.to_string()))
 }
 

@@ -4,16 +4,20 @@
 
 mod boot;
 mod bootstrap;
+mod catalogues;
 mod checkout;
 pub mod cli;
 pub mod config;
 mod crew;
+pub mod environment;
 mod gauges;
 mod hangup;
+mod health_check;
 mod lease_keeper;
 mod listeners;
 mod otlp;
 mod purge;
+mod reload;
 mod seal;
 mod serving;
 pub mod simulator;
@@ -98,7 +102,7 @@ pub async fn serve(config: Config, providers: Providers) -> Result<(), StartErro
     // Both listen on one socket: whoever has read "ready" must not be answered "starting" on his next connection.
     waiting.stop(true).await;
     serving.state.phase.enter(Phase::Ready);
-    hangup::watch(hangups, serving.state.prices.clone());
+    hangup::watch(hangups, serving.state.prices.clone(), serving.reloader(config.clone()));
     transcript::print(&transcript::Greeting {
         address,
         operator: operator_address,

@@ -12,7 +12,7 @@ use crate::engine::accounts::Accounts;
 use crate::engine::answers::Answers;
 use crate::engine::billing_actor::{BillingActor, BillingParts};
 use crate::engine::clock::Clock;
-use crate::engine::customer_accounts::CustomerAccounts;
+use crate::engine::customer_accounts::{CustomerAccounts, Whose};
 use crate::engine::customers::Customers;
 use crate::engine::journal::Journal;
 use crate::engine::keyring::{Credential, Keyring};
@@ -26,8 +26,7 @@ use crate::engine::spend::SpendShards;
 use crate::engine::tariffs::Tariffs;
 use crate::gateway::courier::HttpCourier;
 use crate::gateway::egress::{PrivateHosts, Trust, read_places};
-use crate::gateway::provider::{Catalogue, Demo};
-use crate::gateway::{Gateway, GatewayParts, LiveCalls};
+use crate::gateway::{Gateway, GatewayParts, GatewaySettings, LiveCalls, Telemetry};
 use crate::http;
 use crate::http::checkout::CheckoutParts;
 use crate::http::checkout::charges::{charge_renewals, charge_top_ups};
@@ -43,17 +42,19 @@ use crate::storage::webhooks::{PgOutbox, WebhookRow};
 use crate::storage::writer::PgSink;
 
 use super::boot::Booted;
+use super::catalogues::CatalogueSource;
 use super::config::Config;
 use super::crew::{Crew, CrewParts};
+use super::environment::Environment;
 use super::gauges;
 use super::lease_keeper::LeaseKeeper;
 use super::otlp::{self, Exporting};
 use super::purge::{PurgeParts, Purger};
+use super::reload::{ReloadParts, Reloader};
 use super::stored_answers::StoredAnswers;
 use super::{Providers, StartError};
 
 pub(super) const SHIPPED_PRICES: &str = include_str!("../../config/prices.json");
-pub(super) const SHIPPED_PROVIDERS: &str = include_str!("../../config/providers.toml");
 
 /// What runs, for the stop to end in order.
 pub struct Serving {
@@ -67,9 +68,22 @@ pub struct Serving {
     pub lease: LeaseKeeper,
     pub cluster: Option<EmbeddedCluster>,
     pub exporting: Exporting,
+    /// For reloads.
+    pub source: CatalogueSource,
 }
 
 impl Serving {
+    /// What reloads the configuration of this server.
+    pub fn reloader(&self, config: Config) -> Reloader {
+        Reloader::new(ReloadParts {
+            config,
+            source: self.source.clone(),
+            gateway: self.gateway.clone(),
+            state: self.state.clone(),
+            purger: self.purger.clone(),
+        })
+    }
+
     /// Starts the workers and returns when every shard has its keys.
     pub async fn start(
         config: &Config,
@@ -93,28 +107,29 @@ impl Serving {
             webhook_hosts: read_places(&config.webhooks.allow_private_hosts).map_err(StartError::Webhooks)?,
             bell: Bell::default(),
         };
-        let journal = Arc::new(Journal::open(
-            booted.journal,
-            &config.journal,
-            &booted.last_sequences,
-            workers,
-        )?);
+        let last_sequences = &booted.last_sequences;
+        let journal = Journal::open(booted.journal, &config.journal, last_sequences, workers)?;
+        let journal = Arc::new(journal);
         let billing = start_billing(config, &shared, &journal, booted.sink.ringing(shared.bell.clone()))?;
         let lease = LeaseKeeper::start(booted.lease, booted.database.clone())?;
         let (exporting, telemetry) = otlp::start(&shared.metrics);
-        let parts = gateway_parts(config, simulated, &shared)?;
-        let gateway = Arc::new(Gateway::new(GatewayParts { telemetry, ..parts }));
-        let checkout = super::checkout::open(&config.checkout, &trust(config)?).map_err(StartError::Checkout)?;
+        let environment = Environment::of_process();
+        let source = CatalogueSource {
+            simulated,
+            stored: shared.provider_keys.clone(),
+        };
+        let gateway = open_gateway(config, &shared, source.load(config, &environment)?, telemetry)?;
+        let checkout = super::checkout::open(&config.checkout, &trust(config)?, &environment);
+        let checkout = checkout.map_err(StartError::Checkout)?;
         let from_gateway = (checkout, gateway.live_calls().clone());
         let state = app_state(config, &shared, (booted.database.clone(), booted.keyring), from_gateway)?;
         http::mcp::start(&state, listener.local_addr()?);
         http::operator::prepare(&state)?;
         fill(&state, &booted.replica);
         gauges::watch(&shared, gateway.clone(), &journal);
-        let options = config.spend_keys.clone();
         let parts = CrewParts {
             shared: shared.clone(),
-            options,
+            options: config.spend_keys.clone(),
             journal: journal.clone(),
             gateway: gateway.clone(),
         };
@@ -126,9 +141,7 @@ impl Serving {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         gauges::watch_books(&state, &journal, &config.operator);
-        for whose in half_deleted {
-            actix_rt::spawn(http::subscriptions::end_for_good(state.clone(), whose));
-        }
+        end_half_deleted(&state, half_deleted);
         let courier = HttpCourier::new(&trust(config)?, shared.webhook_hosts.clone());
         Ok(Self {
             gateway,
@@ -141,6 +154,7 @@ impl Serving {
             lease,
             cluster: booted.cluster,
             exporting,
+            source,
         })
     }
 }
@@ -255,6 +269,13 @@ fn app_state(
     })))
 }
 
+/// Goes on with customers whose deletion was cut short.
+fn end_half_deleted(state: &web::Data<AppState>, whose: Vec<Whose>) {
+    for whose in whose {
+        actix_rt::spawn(http::subscriptions::end_for_good(state.clone(), whose));
+    }
+}
+
 /// On this thread, for as long as the server runs.
 fn charge_cards(state: &web::Data<AppState>) {
     actix_rt::spawn(go_on_with_open_payments(state.clone()));
@@ -285,18 +306,13 @@ fn worker_count(config: &Config) -> usize {
     }
 }
 
-fn gateway_parts(config: &Config, simulated: Simulated, shared: &Shared) -> Result<GatewayParts, StartError> {
-    let demo = match simulated.providers {
-        Providers::Real => Demo::Off,
-        Providers::Simulated => Demo::Simulated(simulated.address),
-    };
-    let load = |demo: Demo| -> Result<Catalogue, StartError> {
-        Ok(load_catalogue(config, demo)?.with_stored_keys(shared.provider_keys.clone()))
-    };
-    Ok(GatewayParts {
-        options: config.gateway.clone(),
-        catalogue: load(demo)?,
-        test_catalogue: load(Demo::Simulated(simulated.address))?,
+fn open_gateway(
+    config: &Config,
+    shared: &Shared,
+    settings: GatewaySettings,
+    telemetry: Option<Arc<Telemetry>>,
+) -> Result<Arc<Gateway>, StartError> {
+    let parts = GatewayParts {
         trust: trust(config)?,
         prices: shared.prices.clone(),
         spend: shared.spend.clone(),
@@ -305,21 +321,12 @@ fn gateway_parts(config: &Config, simulated: Simulated, shared: &Shared) -> Resu
         clock: shared.clock.clone(),
         metrics: shared.metrics.clone(),
         answers: shared.answers.clone(),
-        telemetry: None,
+        telemetry,
         slice_tokens: config.spend_keys.slice_tokens,
         progress_interval_ms: config.journal.progress_interval_ms,
         data_dir: config.data.dir.clone(),
-    })
-}
-
-/// The catalogue as its files and the environment make it.
-pub(super) fn load_catalogue(config: &Config, demo: Demo) -> Result<Catalogue, StartError> {
-    let providers = file_or(&config.files.providers, SHIPPED_PROVIDERS)?;
-    let more_providers = file_or(&config.files.more_providers, "")?;
-    let environment = |name: &str| std::env::var(name).ok();
-    let catalogue = Catalogue::load_with(&providers, &more_providers, environment, demo);
-    let catalogue = catalogue.and_then(|catalogue| catalogue.with_forward_hosts(&config.gateway.forward_hosts));
-    catalogue.map_err(|error| StartError::Catalogue(error.to_string()))
+    };
+    Ok(Arc::new(Gateway::new(parts, settings)))
 }
 
 /// Where the prices stand.
@@ -347,14 +354,6 @@ pub(super) fn trust(config: &Config) -> Result<Trust, StartError> {
         Some(std::fs::read(path).map_err(|error| refused(error.to_string()))?)
     };
     Trust::new(added.as_deref()).map_err(|error| refused(error.to_string()))
-}
-
-fn file_or(path: &std::path::Path, shipped: &str) -> std::io::Result<String> {
-    if path.as_os_str().is_empty() {
-        Ok(shipped.to_owned())
-    } else {
-        std::fs::read_to_string(path)
-    }
 }
 
 /// Lets the system end a connection whose client has left bytes unread for so long; nobody here writes to it then.

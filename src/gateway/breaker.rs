@@ -51,19 +51,35 @@ pub struct Breakers {
     circuits: HashMap<Box<str>, Arc<Circuit>>,
 }
 
+/// What every circuit needs.
+pub struct CircuitParts {
+    pub clock: Clock,
+    pub metrics: Arc<Metrics>,
+}
+
 impl Breakers {
+    /// The circuits of these providers; one that is known goes on with what it remembers.
     pub fn new<'a>(
         options: &GatewayOptions,
         catalogues: impl IntoIterator<Item = &'a Catalogue>,
-        circuit: impl Fn(&Provider, Terms) -> Circuit,
+        known: &Self,
+        parts: &CircuitParts,
     ) -> Self {
         let Some(terms) = terms(options) else {
             return Self::default();
         };
+        let circuit = |provider: &Arc<Provider>| match known.find(provider) {
+            Some(circuit) => {
+                circuit.state().machine.set_terms(terms);
+                circuit.clone()
+            }
+            None => Arc::new(Circuit::new(provider.name.clone(), terms, parts)),
+        };
         let providers = catalogues.into_iter().flat_map(Catalogue::providers);
-        let made = |provider: &Arc<Provider>| (provider.circuit_name().into(), Arc::new(circuit(provider, terms)));
         Self {
-            circuits: providers.map(made).collect(),
+            circuits: providers
+                .map(|provider| (provider.circuit_name().into(), circuit(provider)))
+                .collect(),
         }
     }
 
@@ -114,7 +130,7 @@ pub struct CircuitView {
 }
 
 impl Circuit {
-    pub fn new(provider: Arc<str>, terms: Terms, clock: Clock, metrics: Arc<Metrics>) -> Self {
+    fn new(provider: Arc<str>, terms: Terms, parts: &CircuitParts) -> Self {
         Self {
             provider,
             gate: AtomicU64::new(0),
@@ -123,8 +139,8 @@ impl Circuit {
                 machine: Machine::new(terms),
                 last_trouble: None,
             }),
-            clock,
-            metrics,
+            clock: parts.clock.clone(),
+            metrics: parts.metrics.clone(),
         }
     }
 
@@ -256,7 +272,11 @@ mod tests {
             breaker_open_ms: 0,
             ..GatewayOptions::default()
         };
-        let circuit = Circuit::new("p".into(), terms(&options).unwrap(), Clock::new(0), Arc::default());
+        let parts = CircuitParts {
+            clock: Clock::new(0),
+            metrics: Arc::default(),
+        };
+        let circuit = Circuit::new("p".into(), terms(&options).unwrap(), &parts);
         Arc::new(circuit)
     }
 

@@ -20,6 +20,7 @@ pub mod egress;
 mod fallback;
 mod frames;
 pub mod headers;
+mod in_force;
 mod launch;
 mod live_call;
 mod live_calls;
@@ -64,6 +65,7 @@ pub use conduit::ClientSide;
 use course::Course;
 use dialect::{Dialect, OutputCapField};
 use dispatch::Payer;
+pub use in_force::GatewaySettings;
 use launch::Launch;
 pub use live_call::{CallView, EndedBy, EndedCall, Stage};
 use live_call::{Facts, LiveCall, Priced};
@@ -344,8 +346,8 @@ fn public_url(worker: &Worker, incoming: &Incoming<'_>, target: &Target) -> Stri
         return url.to_string();
     }
     let path = &target.path;
-    let base = worker
-        .catalogue()
+    let catalogue = worker.catalogue();
+    let base = catalogue
         .public_base(&target.provider.name)
         .map_or("", |base| base.as_str());
     format!("{}{path}", base.trim_end_matches('/'))

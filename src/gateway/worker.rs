@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use arc_swap::Guard;
+use arc_swap::{ArcSwap, Guard};
 
 use crate::domain::ids::Mode;
 use crate::domain::money::Money;
@@ -23,10 +23,11 @@ use crate::engine::prices::Prices;
 use crate::engine::spend::SpendShards;
 
 use super::Caller;
-use super::breaker::{Breakers, Circuit};
+use super::breaker::{Breakers, CircuitParts};
 use super::calibration::Calibration;
 use super::drain::DrainSlots;
 use super::egress::{PrivateHosts, Trust};
+use super::in_force::{GatewaySettings, InForce, View};
 use super::live_call::LiveCall;
 use super::live_calls::LiveCalls;
 use super::open_call::{OpenCall, Pricing};
@@ -41,10 +42,6 @@ use super::watch::Watch;
 
 /// What the gateway is made of.
 pub struct GatewayParts {
-    pub options: GatewayOptions,
-    pub catalogue: Catalogue,
-    /// For test merchants: every provider is the simulated one.
-    pub test_catalogue: Catalogue,
     pub trust: Trust,
     pub prices: Arc<Prices>,
     pub spend: SpendShards,
@@ -65,9 +62,8 @@ pub struct GatewayParts {
 /// The parts that all workers share.
 pub struct Gateway {
     parts: GatewayParts,
-    default_price: Option<Arc<ModelPrice>>,
+    in_force: ArcSwap<InForce>,
     drains: DrainSlots,
-    breakers: Breakers,
     private: PrivateHosts,
     spool_room: SpoolRoom,
     /// Calls and the answers that clients have not taken whole.
@@ -77,36 +73,45 @@ pub struct Gateway {
     live_calls: LiveCalls,
 }
 
+impl GatewayParts {
+    fn circuits(&self) -> CircuitParts {
+        CircuitParts {
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+        }
+    }
+}
+
 impl Gateway {
-    pub fn new(parts: GatewayParts) -> Self {
-        let default_price = default_price(&parts.options);
-        let drains = DrainSlots::new(parts.options.drain_slots);
-        let catalogues = [&parts.catalogue, &parts.test_catalogue];
-        let circuit = |provider: &Provider, terms| {
-            Circuit::new(provider.name.clone(), terms, parts.clock.clone(), parts.metrics.clone())
-        };
-        let breakers = Breakers::new(&parts.options, catalogues, circuit);
-        let private = catalogues.into_iter().flat_map(Catalogue::private_hosts);
+    pub fn new(parts: GatewayParts, settings: GatewaySettings) -> Self {
         Self {
-            private: PrivateHosts::new(private),
-            spool_room: SpoolRoom::new(parts.options.spool_total_bytes),
+            drains: DrainSlots::new(settings.options.drain_slots),
+            private: PrivateHosts::new(settings.private_hosts()),
+            spool_room: SpoolRoom::new(settings.options.spool_total_bytes),
+            in_force: ArcSwap::from_pointee(InForce::new(settings, &Breakers::default(), &parts.circuits())),
             parts,
-            default_price,
-            drains,
-            breakers,
             in_flight: AtomicUsize::new(0),
             pumps: AtomicUsize::new(0),
             live_calls: LiveCalls::default(),
         }
     }
 
-    pub fn breakers(&self) -> &Breakers {
-        &self.breakers
+    /// Puts other settings in force for the calls to come. What is made once (connection pools, slots) stays as it is.
+    pub fn reload(&self, settings: GatewaySettings) {
+        // Before the catalogue whose providers are there.
+        self.private.replace(settings.private_hosts());
+        let known = self.breakers();
+        let in_force = InForce::new(settings, &known, &self.parts.circuits());
+        self.in_force.store(Arc::new(in_force));
+    }
+
+    pub fn breakers(&self) -> View<Breakers> {
+        View::of(self.in_force.load(), |in_force| &in_force.breakers)
     }
 
     /// The providers of live merchants.
-    pub fn providers(&self) -> &[Arc<Provider>] {
-        self.parts.catalogue.providers()
+    pub fn providers(&self) -> View<[Arc<Provider>]> {
+        View::of(self.in_force.load(), |in_force| in_force.settings.catalogue.providers())
     }
 
     /// The calls of all workers, for whoever wants to see or end one.
@@ -123,12 +128,6 @@ impl Gateway {
     pub fn is_quiet(&self) -> bool {
         self.open_calls() == 0 && self.in_flight.load(Ordering::Acquire) == 0
     }
-}
-
-fn default_price(options: &GatewayOptions) -> Option<Arc<ModelPrice>> {
-    let input: Money = options.default_input_price.parse().ok()?;
-    let output: Money = options.default_output_price.parse().ok()?;
-    Some(Arc::new(ModelPrice::flat("default", input, output)))
 }
 
 /// One worker's view of the gateway; clones stay on its thread.
@@ -168,15 +167,16 @@ impl Drop for Running {
 impl Worker {
     /// To be made on the worker's own thread.
     pub fn new(gateway: Arc<Gateway>, lane: Lane) -> Self {
-        let options = &gateway.parts.options;
+        let options = View::of(gateway.in_force.load(), |in_force| &in_force.settings.options);
         let own = Own {
             lane,
-            upstream: Upstream::new(options, &gateway.parts.trust, gateway.private.clone()),
+            upstream: Upstream::new(&options, &gateway.parts.trust, gateway.private.clone()),
             pumps: Pumps::start(Duration::from_millis(options.slow_reader_timeout_ms)),
             calibration: Calibration::default(),
             calls: CallRecorder::new(gateway.parts.metrics.calls.clone()),
             roster: Rc::default(),
         };
+        drop(options);
         gateway
             .live_calls
             .enrol(own.roster.clone(), gateway.parts.clock.clone());
@@ -190,7 +190,7 @@ impl Worker {
     pub fn enter(&self) -> Option<Place> {
         let place = Place(self.gateway.clone());
         let before = self.gateway.in_flight.fetch_add(1, Ordering::AcqRel);
-        (before < self.gateway.parts.options.in_flight_limit).then_some(place)
+        (before < self.options().in_flight_limit).then_some(place)
     }
 
     /// Counts a pump that begins.
@@ -270,36 +270,39 @@ impl Worker {
 
     /// For a body that is held back.
     pub fn spool(&self) -> SpoolWriter<'_> {
-        let parts = &self.gateway.parts;
         SpoolWriter::new(
             &self.gateway.spool_room,
-            &parts.data_dir,
-            parts.options.spool_limit_bytes,
+            &self.gateway.parts.data_dir,
+            self.options().spool_limit_bytes,
         )
     }
 
     pub(super) fn default_price(&self) -> Option<Arc<ModelPrice>> {
-        self.gateway.default_price.clone()
+        self.gateway.in_force.load().default_price.clone()
     }
 
     pub fn gateway(&self) -> &Arc<Gateway> {
         &self.gateway
     }
 
-    pub fn options(&self) -> &GatewayOptions {
-        &self.gateway.parts.options
+    pub fn options(&self) -> View<GatewayOptions> {
+        self.view(|in_force| &in_force.settings.options)
     }
 
-    pub fn catalogue(&self) -> &Catalogue {
-        &self.gateway.parts.catalogue
+    pub fn catalogue(&self) -> View<Catalogue> {
+        self.catalogue_for(Mode::Live)
     }
 
     /// The catalogue of a merchant: a test merchant's calls never reach the operator's live credentials.
-    pub fn catalogue_for(&self, mode: Mode) -> &Catalogue {
-        match mode {
-            Mode::Live => &self.gateway.parts.catalogue,
-            Mode::Test => &self.gateway.parts.test_catalogue,
-        }
+    pub fn catalogue_for(&self, mode: Mode) -> View<Catalogue> {
+        self.view(match mode {
+            Mode::Live => |in_force| &in_force.settings.catalogue,
+            Mode::Test => |in_force| &in_force.settings.test_catalogue,
+        })
+    }
+
+    fn view<T: ?Sized>(&self, part: fn(&InForce) -> &T) -> View<T> {
+        View::of(self.gateway.in_force.load(), part)
     }
 
     /// The price book in force, for a moment.

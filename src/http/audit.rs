@@ -182,7 +182,7 @@ fn begin(request: &ServiceRequest) -> Result<Option<(State, NewAuditEvent)>, Api
         actor: actor.name,
         action,
         target: named(&pattern, request.path()),
-        address: client_address(request.request(), &state.trusted_proxies).map(|address| address.to_string()),
+        address: client_address(request.request(), &state.edge().trusted_proxies).map(|address| address.to_string()),
     };
     Ok(Some((state.clone(), event)))
 }

@@ -129,7 +129,7 @@ fn admit(request: &HttpRequest) -> Result<KeyManagerAuth, ApiError> {
     if let KeyManagerAuth::Wallet(key) = &auth {
         key.touch(now.wall_ms);
     }
-    let (standing, verdict) = state.management_limit.count(auth.key_bits(), now.wall_s());
+    let (standing, verdict) = state.edge().management_limit.count(auth.key_bits(), now.wall_s());
     request.extensions_mut().insert(standing);
     verdict?;
     request.extensions_mut().insert(auth.clone());
@@ -144,8 +144,9 @@ fn authenticate(request: &HttpRequest, state: &AppState) -> Result<KeyManagerAut
         Some(Credential::Spend { .. }) => Err(wrong_kind("a spend key", "a secret key (aks_...)")),
         None => {
             state
+                .edge()
                 .failure_limit
-                .count(client_address(request, &state.trusted_proxies))?;
+                .count(client_address(request, &state.edge().trusted_proxies))?;
             Err(ApiError::new(ErrorCode::InvalidApiKey))
         }
     }

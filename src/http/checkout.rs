@@ -130,8 +130,8 @@ async fn visit(request: &HttpRequest, state: &State) -> Result<Visit, ApiError> 
             secret,
         }),
         Err(StorageError::NotFound) => {
-            let address = client_address(request, &state.trusted_proxies);
-            state.failure_limit.count(address)?;
+            let address = client_address(request, &state.edge().trusted_proxies);
+            state.edge().failure_limit.count(address)?;
             Err(ApiError::missing("secret", "checkout session"))
         }
         Err(error) => Err(error.into()),

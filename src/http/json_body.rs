@@ -49,7 +49,7 @@ impl FromRequest for JsonBody {
 /// The whole body, up to the limit and within the time that a body has.
 pub async fn read_bytes(request: &HttpRequest, payload: Payload) -> Result<Bytes, ApiError> {
     let state = request.app_data::<web::Data<AppState>>();
-    let limit = state.map_or(DEFAULT_LIMIT_BYTES, |state| state.body_limit_bytes);
+    let limit = state.map_or(DEFAULT_LIMIT_BYTES, |state| state.edge().options.body_limit_bytes);
     read_up_to(request, payload, limit).await
 }
 

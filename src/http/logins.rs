@@ -79,8 +79,8 @@ pub async fn exchange(
     let code = Secret::new(fields.required("code", fields.text("code", 255)?)?);
     let hash = state.keyring.hash(code.expose());
     let Some(login) = state.logins.take(&hash, state.now().wall_ms) else {
-        let address = client_address(&request, &state.trusted_proxies);
-        state.failure_limit.count(address)?;
+        let address = client_address(&request, &state.edge().trusted_proxies);
+        state.edge().failure_limit.count(address)?;
         return Err(ApiError::invalid(
             "code",
             "is not valid: a code serves once, within 60 seconds. Sign in again for another",

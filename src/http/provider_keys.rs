@@ -124,7 +124,8 @@ fn known_provider(request: &HttpRequest, mode: Mode, wanted: &str) -> Result<Str
     let worker = request
         .app_data::<Worker>()
         .ok_or_else(|| ApiError::new(ErrorCode::Starting))?;
-    let provider = worker.catalogue_for(mode).find(wanted);
+    let catalogue = worker.catalogue_for(mode);
+    let provider = catalogue.find(wanted);
     let unknown = || {
         ApiError::invalid(
             "provider",

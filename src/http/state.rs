@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use ipnet::IpNet;
 use tokio::sync::Semaphore;
 
@@ -105,6 +105,15 @@ pub struct StateParts {
     pub data_dir: PathBuf,
 }
 
+/// What every caller meets first, and a reload replaces.
+pub struct Edge {
+    /// Whose word on the client's address is taken.
+    pub trusted_proxies: Vec<IpNet>,
+    pub options: ManagementOptions,
+    pub(super) management_limit: Arc<ManagementLimit>,
+    pub(super) failure_limit: Arc<FailureLimit>,
+}
+
 /// Shared by all workers as `web::Data<AppState>`.
 pub struct AppState {
     pub database: Database,
@@ -129,13 +138,10 @@ pub struct AppState {
     pub phase: PhaseCell,
     pub retention: Arc<Retention>,
     pub mcp: Mcp,
-    pub trusted_proxies: Vec<IpNet>,
-    pub body_limit_bytes: usize,
     pub data_dir: PathBuf,
+    edge: ArcSwap<Edge>,
     /// Places for those who listen to the live feed.
     pub(super) listeners: Arc<Semaphore>,
-    pub(super) management_limit: ManagementLimit,
-    pub(super) failure_limit: FailureLimit,
     pub(super) logins: Logins,
     pub(super) turns: Turns,
     pub(super) idempotency: Running,
@@ -152,16 +158,19 @@ pub struct AppState {
 impl AppState {
     pub fn new(parts: StateParts) -> Self {
         Self {
-            management_limit: ManagementLimit::new(parts.management.requests_per_minute),
-            failure_limit: FailureLimit::new(parts.management.failed_credentials_per_minute),
             logins: Logins::default(),
+            edge: ArcSwap::from_pointee(Edge {
+                management_limit: Arc::new(ManagementLimit::new(parts.management.requests_per_minute)),
+                failure_limit: Arc::new(FailureLimit::new(parts.management.failed_credentials_per_minute)),
+                trusted_proxies: parts.trusted_proxies,
+                options: parts.management,
+            }),
             turns: Turns::default(),
             idempotency: Running::default(),
             reveals: Reveals::default(),
             proofs: Proofs::default(),
             directory: ArcSwapOption::empty(),
             operator_token: OnceLock::new(),
-            body_limit_bytes: parts.management.body_limit_bytes,
             database: parts.database,
             keyring: parts.keyring,
             provider_keys: parts.provider_keys,
@@ -182,13 +191,38 @@ impl AppState {
             phase: parts.phase,
             retention: parts.retention,
             mcp: parts.mcp,
-            trusted_proxies: parts.trusted_proxies,
             data_dir: parts.data_dir,
         }
     }
 
     pub fn now(&self) -> Now {
         self.clock.now()
+    }
+
+    /// The limits in force, for a moment.
+    pub fn edge(&self) -> Guard<Arc<Edge>> {
+        self.edge.load()
+    }
+
+    /// Puts other limits in force. A limit that is the same goes on counting where it was.
+    pub fn reload(&self, management: ManagementOptions, trusted_proxies: Vec<IpNet>) {
+        let before = self.edge.load();
+        let mut edge = Edge {
+            management_limit: before.management_limit.clone(),
+            failure_limit: before.failure_limit.clone(),
+            trusted_proxies,
+            options: management,
+        };
+        let (old, new) = (&before.options, &edge.options);
+        if old.requests_per_minute != new.requests_per_minute {
+            edge.management_limit = Arc::new(ManagementLimit::new(new.requests_per_minute));
+        }
+        if old.failed_credentials_per_minute != new.failed_credentials_per_minute {
+            edge.failure_limit = Arc::new(FailureLimit::new(edge.options.failed_credentials_per_minute));
+        }
+        self.edge.store(Arc::new(edge));
+        // It names the providers that have a credential.
+        self.directory.store(None);
     }
 }
 

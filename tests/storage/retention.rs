@@ -215,12 +215,12 @@ fn the_writer_beside_a_purge() {
     };
     let old = write(0, 300_000, NOON_MS - 100 * DAY_MS);
     println!("alone: {old} rows a second, then {}", write(300_000, 100_000, NOON_MS));
-    for rests in [0, 2] {
+    for (place, rests) in [2, 0].into_iter().enumerate() {
         let stop = AtomicBool::new(false);
         let database = storage.database.clone();
         let (purged, beside) = std::thread::scope(|scope| {
             let purger = scope.spawn(|| paced(&mut database.connect_alone().unwrap(), tenant, rests, &stop));
-            let beside = write(400_000 + rests as usize * 100_000, 100_000, NOON_MS);
+            let beside = write(400_000 + place * 100_000, 100_000, NOON_MS);
             stop.store(true, Ordering::SeqCst);
             (purger.join().unwrap(), beside)
         });

@@ -7,7 +7,9 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::app::config::{Config, process_environment};
+use crate::app::catalogues::load_catalogue;
+use crate::app::config::Config;
+use crate::app::environment::Environment;
 use crate::app::serving;
 use crate::gateway::egress::read_places;
 use crate::gateway::provider::{Catalogue, Demo};
@@ -23,7 +25,7 @@ const OLDEST_POSTGRES: i32 = 140_000;
 
 /// Looks at everything.
 pub fn run(place: &PlaceArguments, output: Output) -> Result<ExitCode, Failure> {
-    let config = match Config::load(place.config.as_deref(), process_environment()) {
+    let config = match Config::load(place.config.as_deref(), &Environment::of_process()) {
         Ok(config) => config,
         Err(error) => {
             let advice = "config/default.toml lists every option with its default";
@@ -55,7 +57,7 @@ fn configuration(place: &PlaceArguments) -> Finding {
 /// What stands in files and in the environment.
 fn files(config: &Config) -> Vec<Finding> {
     let mut findings = vec![prices(config)];
-    match serving::load_catalogue(config, Demo::Off) {
+    match load_catalogue(config, &Environment::of_process(), Demo::Off) {
         Err(error) => findings.push(Finding::fail("providers", error.to_string())),
         Ok(catalogue) => {
             let count = catalogue.providers().len();

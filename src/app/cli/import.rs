@@ -22,7 +22,8 @@ use super::client::Client;
 use super::failure::{Failure, Outcome};
 use super::output::{Column, Output, Sheet, items, text};
 use super::prices::write_whole;
-use crate::app::serving::{SHIPPED_PRICES, SHIPPED_PROVIDERS};
+use crate::app::catalogues::SHIPPED_PROVIDERS;
+use crate::app::serving::SHIPPED_PRICES;
 
 use carried::Carried;
 use litellm_keys::KeyImport;

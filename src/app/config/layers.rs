@@ -7,18 +7,21 @@ use std::collections::{BTreeMap, HashMap};
 use toml::de::DeTable;
 use toml::{Table, Value};
 
+use super::super::environment::Environment;
 use super::{Config, ConfigError};
 
 /// Variables with names of their own, and the options that they set.
-const NAMED_VARIABLES: [(&str, &str); 7] = [
+const NAMED_VARIABLES: [(&str, &str); 6] = [
     ("HOST", "server.host"),
     ("PORT", "server.port"),
-    ("DATABASE_URL", "database.url"),
     ("CALDERA_DATA_DIR", "data.dir"),
     ("CALDERA_PEPPER_FILE", "secrets.pepper_file"),
     ("CALDERA_SEAL_KEY_FILE", "secrets.seal_key_file"),
     ("RUST_LOG", "log.filter"),
 ];
+
+/// Those that are secrets, which may stand in files.
+const SECRET_VARIABLES: [(&str, &str); 1] = [("DATABASE_URL", "database.url")];
 
 const OPTION_VARIABLE_PREFIX: &str = "CALDERA__";
 
@@ -46,6 +49,14 @@ impl Layers {
         })
     }
 
+    /// Options that were laid over each other before.
+    pub(super) fn of_values(options: BTreeMap<String, Value>) -> Self {
+        Self {
+            options,
+            places: HashMap::new(),
+        }
+    }
+
     /// Lays a file over what is there.
     pub(super) fn add_file(&mut self, path: &str, text: &str) -> Result<(), ConfigError> {
         for (section, values) in parse(path, text)? {
@@ -64,13 +75,18 @@ impl Layers {
     }
 
     /// Lays the environment over what is there: the variables with names of their own, then `CALDERA__SECTION__NAME`.
-    pub(super) fn add_environment(&mut self, variables: &BTreeMap<String, String>) -> Result<(), ConfigError> {
+    pub(super) fn add_environment(&mut self, environment: &Environment) -> Result<(), ConfigError> {
         for (variable, option) in NAMED_VARIABLES {
-            if let Some(text) = variables.get(variable).filter(|text| !text.is_empty()) {
+            if let Some(text) = environment.plain(variable) {
                 self.set_text(option.to_owned(), text, variable)?;
             }
         }
-        for (variable, text) in variables {
+        for (variable, option) in SECRET_VARIABLES {
+            if let Some(text) = environment.secret(variable)? {
+                self.set_text(option.to_owned(), &text, variable)?;
+            }
+        }
+        for (variable, text) in environment.variables() {
             if let Some(rest) = variable.strip_prefix(OPTION_VARIABLE_PREFIX) {
                 let option = rest.to_ascii_lowercase().replacen("__", ".", 1);
                 self.set_text(option, text, variable)?;

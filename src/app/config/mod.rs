@@ -1,12 +1,12 @@
 //! The configuration: the defaults, then a file, then the environment, each over the one before.
 //! Every option has its default in `config/default.toml`, which is also the list of what exists: an option that is not
 //! there is refused by name and place, as is a value out of range. It fails closed: a server with a doubtful
-//! configuration does not start. The provider credentials in the environment are the gateway's to read, not read here.
+//! configuration does not start. The provider credentials of the environment are read with the catalogue, not here.
 
 mod layers;
 mod ranges;
+mod renewal;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -19,7 +19,9 @@ use crate::http::mcp::options::McpOptions;
 use crate::http::options::{CheckoutOptions, ManagementOptions, OperatorOptions, ServerOptions};
 use crate::storage::{DatabaseOptions, embedded};
 
+use super::environment::{Environment, SecretError};
 use layers::Layers;
+use renewal::Values;
 
 const DEFAULTS: &str = include_str!("../../../config/default.toml");
 
@@ -43,9 +45,14 @@ pub struct Config {
     pub files: FileOptions,
     pub log: LogOptions,
     pub secrets: SecretOptions,
-    /// The first merchant's secret key, from `CALDERA_BOOTSTRAP_SECRET_KEY` only: never from a file.
+    /// The first merchant's secret key, from `CALDERA_BOOTSTRAP_SECRET_KEY` or its file only: never an option.
     #[serde(skip)]
     pub bootstrap_secret_key: Option<Secret<String>>,
+    /// Where it was read from, for a reload.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
+    #[serde(skip)]
+    values: Values,
 }
 
 /// `[data]`.
@@ -122,53 +129,44 @@ pub enum ConfigError {
     Refused { option: String, place: String, why: String },
     #[error("no data directory: set CALDERA_DATA_DIR, or HOME")]
     Homeless,
+    #[error(transparent)]
+    Secret(#[from] SecretError),
 }
 
 impl Config {
     /// The configuration from the defaults, the file (`path`, else `CALDERA_CONFIG`) and these variables.
-    pub fn load<E>(path: Option<&Path>, environment: E) -> Result<Self, ConfigError>
-    where
-        E: IntoIterator<Item = (String, String)>,
-    {
-        let variables: BTreeMap<String, String> = environment.into_iter().collect();
+    pub fn load(path: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
         let mut layers = Layers::of_defaults(DEFAULTS)?;
-        let named = named_variable(&variables, "CALDERA_CONFIG").map(PathBuf::from);
-        if let Some(path) = path.map(Path::to_owned).or(named) {
-            let text = std::fs::read_to_string(&path).map_err(|error| ConfigError::Unreadable {
+        let named = environment.plain("CALDERA_CONFIG").map(PathBuf::from);
+        let file = path.map(Path::to_owned).or(named);
+        if let Some(path) = &file {
+            let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
                 path: path.display().to_string(),
                 reason: error.to_string(),
             })?;
             layers.add_file(&path.display().to_string(), &text)?;
         }
-        layers.add_environment(&variables)?;
+        layers.add_environment(environment)?;
         ranges::check(&layers)?;
+        let values = Values::of(&layers);
         let mut config: Self = layers.into_options()?;
-        config.data.dir = data_directory(&config.data.dir, &variables)?;
-        config.bootstrap_secret_key = named_variable(&variables, "CALDERA_BOOTSTRAP_SECRET_KEY").map(Secret::new);
+        (config.file, config.values) = (file, values);
+        config.data.dir = data_directory(&config.data.dir, environment)?;
+        config.bootstrap_secret_key = environment.secret("CALDERA_BOOTSTRAP_SECRET_KEY")?.map(Secret::new);
         Ok(config)
     }
 }
 
-/// The variables of this process whose names and values are text.
-pub fn process_environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-}
-
-/// A variable that is set and not empty.
-fn named_variable(variables: &BTreeMap<String, String>, name: &str) -> Option<String> {
-    variables.get(name).filter(|value| !value.is_empty()).cloned()
-}
-
-fn data_directory(configured: &Path, variables: &BTreeMap<String, String>) -> Result<PathBuf, ConfigError> {
+fn data_directory(configured: &Path, environment: &Environment) -> Result<PathBuf, ConfigError> {
     let directory = if !configured.as_os_str().is_empty() {
         configured.to_owned()
     } else if embedded::effective_user_id() == Some(0) {
         PathBuf::from("/var/lib/caldera")
-    } else if let Some(home) = named_variable(variables, "XDG_DATA_HOME") {
-        Path::new(&home).join("caldera")
+    } else if let Some(home) = environment.plain("XDG_DATA_HOME") {
+        Path::new(home).join("caldera")
     } else {
-        let home = named_variable(variables, "HOME").ok_or(ConfigError::Homeless)?;
-        Path::new(&home).join(".local/share/caldera")
+        let home = environment.plain("HOME").ok_or(ConfigError::Homeless)?;
+        Path::new(home).join(".local/share/caldera")
     };
     std::path::absolute(&directory).map_err(|_| ConfigError::Homeless)
 }

@@ -11,9 +11,10 @@ fn load(file: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Config::load(
         Some(&path),
-        [("HOME".to_owned(), "/home/someone".to_owned())]
+        &[("HOME".to_owned(), "/home/someone".to_owned())]
             .into_iter()
-            .chain(variables),
+            .chain(variables)
+            .collect(),
     )
 }
 
@@ -47,6 +48,87 @@ fn every_option_has_one_comment_above_it() {
             assert!(above.starts_with("# "), "no comment above `{line}`");
         }
         above = line;
+    }
+}
+
+#[test]
+fn the_comment_of_an_option_says_whether_a_reload_takes_it() {
+    let (mut section, mut above) = ("", "");
+    for line in DEFAULTS.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']');
+        } else if let Some((name, _)) = line.split_once(" = ")
+            && !line.starts_with('#')
+        {
+            let option = format!("{section}.{name}");
+            let is_reloaded = renewal::AT_RELOAD.contains(&option.as_str());
+            assert_eq!(above.ends_with(". (SIGHUP)"), is_reloaded, "{option}");
+        }
+        above = line;
+    }
+    let options: Vec<String> = Layers::of_defaults(DEFAULTS)
+        .unwrap()
+        .iter()
+        .map(|(option, _)| option.to_owned())
+        .collect();
+    for option in renewal::AT_RELOAD {
+        assert!(options.iter().any(|known| known == option), "{option}");
+    }
+}
+
+#[test]
+fn a_newer_configuration_is_taken_as_far_as_a_running_process_can() {
+    let old = load(
+        "[server]\nport = 1111\n[gateway]\nin_flight_limit = 5\n",
+        &[("CALDERA_BOOTSTRAP_SECRET_KEY", "kept")],
+    )
+    .unwrap();
+    let newer = "[server]\nport = 2222\nkeep_alive_s = 9\n[log]\nfilter = \"debug\"\n[gateway]\nin_flight_limit = 6\n";
+    let (renewed, waiting) = old.renewed(load(newer, &[]).unwrap()).unwrap();
+    assert_eq!(waiting, ["server.keep_alive_s", "server.port"]);
+    assert_eq!(old.changed_options(&renewed), ["gateway.in_flight_limit", "log.filter"]);
+    assert_eq!((renewed.server.port, renewed.server.keep_alive_s), (1111, 75));
+    assert_eq!(
+        (renewed.gateway.in_flight_limit, renewed.log.filter.as_str()),
+        (6, "debug")
+    );
+    assert_eq!((&renewed.data, &renewed.file), (&old.data, &old.file));
+    // What waits is named again.
+    let (again, waiting) = renewed.renewed(load(newer, &[]).unwrap()).unwrap();
+    assert_eq!(waiting.len(), 2);
+    assert!(renewed.changed_options(&again).is_empty());
+    assert!(!format!("{renewed:?}").contains("kept"));
+}
+
+#[test]
+fn a_secret_of_a_file_is_as_one_of_a_variable_and_never_both() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("url");
+    std::fs::write(&path, "postgres://caldera:hunter2@somewhere/caldera\n").unwrap();
+    let path = path.to_str().unwrap();
+    let config = load(
+        "",
+        &[("DATABASE_URL_FILE", path), ("CALDERA_BOOTSTRAP_SECRET_KEY_FILE", path)],
+    )
+    .unwrap();
+    assert_eq!(config.database.url, "postgres://caldera:hunter2@somewhere/caldera");
+    assert_eq!(config.bootstrap_secret_key.unwrap().expose(), &config.database.url);
+    for (variables, expected) in [
+        (
+            [("DATABASE_URL_FILE", path), ("DATABASE_URL", "postgres://a/b")],
+            "DATABASE_URL and DATABASE_URL_FILE",
+        ),
+        (
+            [("DATABASE_URL_FILE", "/nowhere"), ("HOST", "")],
+            "DATABASE_URL_FILE: cannot read /nowhere",
+        ),
+        (
+            [("CALDERA_BOOTSTRAP_SECRET_KEY_FILE", "/nowhere"), ("HOST", "")],
+            "CALDERA_BOOTSTRAP_SECRET_KEY_FILE: cannot read",
+        ),
+    ] {
+        let message = load("", &variables).unwrap_err().to_string();
+        assert!(message.contains(expected) && !message.contains("hunter2"), "{message}");
     }
 }
 
@@ -144,7 +226,7 @@ fn a_broken_variable_is_refused_by_option_and_name() {
 
 #[test]
 fn a_file_that_is_not_there_is_an_error() {
-    let message = Config::load(Some(Path::new("/nowhere/caldera.toml")), [])
+    let message = Config::load(Some(Path::new("/nowhere/caldera.toml")), &Environment::default())
         .unwrap_err()
         .to_string();
     assert!(message.contains("/nowhere/caldera.toml"), "{message}");
@@ -200,6 +282,8 @@ const BROKEN_FILES: &[(&str, &str)] = &[
         "[management]\nrequests_per_minute = 0\n",
         "management.requests_per_minute",
     ),
+    ("[retention]\nrequests_days = 31\n", "must be 0 or at least 32"),
+    ("[retention]\nwebhook_deliveries_days = 6\n", "must be 0 or at least 7"),
     ("[log]\nformat = \"xml\"\n", "must be one of text, json"),
     ("[log]\nfilter = \"caldera=loud\"\n", "is not a log filter"),
     ("[server\nport = 1\n", "line 1, is not TOML"),

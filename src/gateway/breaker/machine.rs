@@ -111,6 +111,11 @@ impl Machine {
         }
     }
 
+    /// From the next report on.
+    pub fn set_terms(&mut self, terms: Terms) {
+        self.terms = terms;
+    }
+
     pub fn epoch(&self) -> u64 {
         self.epoch
     }

@@ -12,23 +12,36 @@ use std::task::{Context, Poll};
 use actix_service::Service;
 use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
 use actix_web::http::Uri;
+use arc_swap::ArcSwap;
 use futures_util::future::LocalBoxFuture;
 use tokio::net::TcpStream;
 
 use super::address::is_public;
 
 /// Hosts with their ports that the operator configured himself, such as a proxy or a model server of his own network:
-/// they may be anywhere.
+/// they may be anywhere. Clones are the same list, which a reload replaces.
 #[derive(Clone, Debug, Default)]
-pub struct PrivateHosts(Arc<HashSet<(String, u16)>>);
+pub struct PrivateHosts(Arc<ArcSwap<Places>>);
+
+type Places = HashSet<(String, u16)>;
 
 impl PrivateHosts {
     pub fn new(hosts: impl IntoIterator<Item = (String, u16)>) -> Self {
-        Self(Arc::new(hosts.into_iter().collect()))
+        Self(Arc::new(ArcSwap::from_pointee(hosts.into_iter().collect())))
+    }
+
+    /// Puts others in their place, for connections to come.
+    pub fn replace(&self, hosts: impl IntoIterator<Item = (String, u16)>) {
+        self.0.store(Arc::new(hosts.into_iter().collect()));
+    }
+
+    /// Takes on what another list says.
+    pub fn become_as(&self, other: &Self) {
+        self.0.store(other.0.load_full());
     }
 
     pub(super) fn contain(&self, host: &str, port: u16) -> bool {
-        self.0.contains(&(host.to_ascii_lowercase(), port))
+        self.0.load().contains(&(host.to_ascii_lowercase(), port))
     }
 }
 

@@ -99,8 +99,9 @@ pub async fn enter(request: HttpRequest, state: State) -> Result<HttpResponse, A
         Ok(merchant_id) => merchant_id,
         Err(StorageError::NotFound) => {
             state
+                .edge()
                 .failure_limit
-                .count(client_address(&request, &state.trusted_proxies))?;
+                .count(client_address(&request, &state.edge().trusted_proxies))?;
             let page = LinkPage {
                 style: assets::style_path(),
                 path: None,

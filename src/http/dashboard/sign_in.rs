@@ -66,8 +66,9 @@ pub async fn enter(request: HttpRequest, state: State, payload: web::Payload) ->
         }
         None => {
             if let Err(error) = state
+                .edge()
                 .failure_limit
-                .count(client_address(&request, &state.trusted_proxies))
+                .count(client_address(&request, &state.edge().trusted_proxies))
             {
                 return page(error.status(), next, Some(error.message().to_owned()));
             }

@@ -157,7 +157,8 @@ pub(super) fn forward(request: HttpRequest, payload: web::Payload) -> impl Futur
 
 fn forwarded(request: &HttpRequest, speech: Speech) -> Result<Arrival, ApiError> {
     let worker = worker(request)?;
-    let base = |name: &str| worker.catalogue().public_base(name);
+    let catalogue = worker.catalogue();
+    let base = |name: &str| catalogue.public_base(name);
     let target = ForwardTarget::parse(request.uri().path(), request.query_string(), base).map_err(invalid_url)?;
     Ok(Arrival {
         speech,

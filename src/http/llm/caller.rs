@@ -37,8 +37,9 @@ pub fn find(
     };
     choose(tokens, &known).unwrap_or_else(|fault| {
         state
+            .edge()
             .failure_limit
-            .count(client_address(request, &state.trusted_proxies))?;
+            .count(client_address(request, &state.edge().trusted_proxies))?;
         let refusal = ApiError::new(ErrorCode::InvalidApiKey);
         Err(match fault {
             Some(fault) => refusal.say(fault.to_string()),

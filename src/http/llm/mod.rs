@@ -208,7 +208,7 @@ async fn pass(
         .id
         .insert(made.map_err(|error| ApiError::internal("making a request id", &error))?);
     let metadata = metadata::read(request.headers(), arrival.own.metadata.as_deref())?;
-    let fallbacks = fallbacks::read(request.headers(), worker.catalogue_for(caller.merchant.mode()))?;
+    let fallbacks = fallbacks::read(request.headers(), &worker.catalogue_for(caller.merchant.mode()))?;
     let Received { body, upload } = upload::receive(request, payload, worker, (&caller, &arrival)).await?;
     let wants_cost = asks_for_cost(request.headers());
     let mut incoming = Incoming {
@@ -224,7 +224,7 @@ async fn pass(
         body,
         upload,
         metadata,
-        address: client_address(request, &state.trusted_proxies),
+        address: client_address(request, &state.edge().trusted_proxies),
         wants_cost,
         fallbacks,
         trace: known.trace.clone(),

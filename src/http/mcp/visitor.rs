@@ -61,12 +61,12 @@ pub struct Visit {
 impl Visitor {
     /// Who sent the request; a credential that is none of ours is a 401.
     pub fn of(request: &HttpRequest, state: &AppState) -> Result<(Self, Option<KeyHash>), ApiError> {
-        let address = client_address(request, &state.trusted_proxies);
+        let address = client_address(request, &state.edge().trusted_proxies);
         let (standing, owner) = match presented_tokens(request.headers()).next() {
             None => (Standing::Guest, None),
             Some(token) => {
                 let standing = standing(token, state).or_else(|refusal| {
-                    state.failure_limit.count(address)?;
+                    state.edge().failure_limit.count(address)?;
                     Err(refusal)
                 })?;
                 (standing, Some(state.keyring.hash(token)))

@@ -36,7 +36,8 @@ fn show_build(into: &mut Exposition) {
 
 /// Providers that have a credential or a circuit that is not closed; all others are only a name in the catalogue.
 fn show_providers(into: &mut Exposition, gateway: &Gateway, now: Now) {
-    let shown = gateway.providers().iter().map(|provider| {
+    let providers = gateway.providers();
+    let shown = providers.iter().map(|provider| {
         let circuit = gateway
             .breakers()
             .find(provider)
