@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, dead_code)]
 
 mod at_once;
+mod backup;
 mod billing;
 mod breakers;
 mod calls;
@@ -11,6 +12,7 @@ mod clients;
 mod credit;
 mod customers;
 mod dashboard;
+mod deploy;
 mod durability;
 mod egress;
 mod endpoints;
