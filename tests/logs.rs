@@ -52,10 +52,12 @@ fn live(house: &House) -> Secrets {
     let webhook = json!({ "name": "mine", "url": "https://hooks.example.com/a-path-that-is-a-secret" });
     let webhook = secret.post("/v1/webhooks", &webhook).expect_status(201).json();
     secrets.add("a webhook's secret", &webhook["webhook_secret"]);
-    let wallet_key = secret
-        .post("/v1/wallet_keys", &json!({ "name": "desk" }))
-        .expect_status(201)
-        .json();
+    let made = house.server.run(&["keys", "create", "--wallet", "--name", "desk"]);
+    let wallet_key: Value = serde_json::from_slice(&made.stdout).unwrap();
+    house
+        .caller(wallet_key["key"].as_str().unwrap())
+        .get("/v1/spend_keys")
+        .expect_status(200);
     secrets.add("a wallet key", &wallet_key["key"]);
     let token = std::fs::read_to_string(house.server.data_dir().join("operator-token")).unwrap();
     secrets.0.push(("the operator's token", token.trim().to_owned()));
