@@ -136,6 +136,14 @@ fn a_proxys_configuration_becomes_a_catalogue_that_the_server_starts_with() {
         "{catalogue}"
     );
     assert!(!carried.to_string().contains("sk-ant-in-clear") && !carried.to_string().contains("sk-1234"));
+    assert_eq!(
+        carried["prices"]["azure-my-endpoint-europe/gpt-4o-eu"]["input_cost_per_token"],
+        2.5e-6
+    );
+    assert_eq!(
+        carried["prices"]["10-0-0-5-8000/meta/llama-3"]["output_cost_per_token"],
+        4e-7
+    );
     let left = carried["not_carried_over"].to_string();
     for what in [
         "odd",

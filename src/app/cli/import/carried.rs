@@ -1,17 +1,19 @@
 //! What of a LiteLLM configuration has a place here: rows of the catalogue for addresses of one's own, a name for each
 //! model, prices that it sets, and the variables that must hold the keys; and by name, what has none.
 
+mod price;
 mod row;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::app::cli::failure::Failure;
 use crate::domain::price::PriceBook;
-use crate::gateway::provider::{Catalogue, Provider};
+use crate::gateway::provider::Catalogue;
 
 use super::deployment::{Deployment, KeyPlace};
+use price::Shelf;
 use row::{Row, has_form_of_its_own};
 
 /// What is read of an entry, or goes without saying.
@@ -52,6 +54,7 @@ impl Carried {
         let list = tree["model_list"].as_array().ok_or_else(|| {
             Failure::Failed("the file has no model_list; is it the configuration of a LiteLLM proxy?".to_owned())
         })?;
+        let shelf = Shelf { shipped, book };
         let mut carried = Self::default();
         let mut deployments: Vec<(String, Deployment)> = Vec::new();
         for (place, entry) in list.iter().enumerate() {
@@ -59,7 +62,7 @@ impl Carried {
             match Deployment::read(entry, shipped) {
                 Ok(deployment) => {
                     let provider = carried.provider_of(&deployment, shipped);
-                    carried.price(entry, (&provider, &deployment), shipped, book);
+                    carried.price(entry, (&provider, &deployment), &shelf);
                     deployments.push((provider, deployment));
                 }
                 Err(why) => carried.leave(format!("model_list[{place}], {name}"), why),
@@ -166,45 +169,6 @@ impl Carried {
         }
         self.rows.push(row);
         name
-    }
-
-    /// A price that the entry itself sets.
-    fn price(
-        &mut self,
-        entry: &Value,
-        (provider, deployment): (&str, &Deployment),
-        shipped: &Catalogue,
-        book: &PriceBook,
-    ) {
-        let places = [&entry["litellm_params"], &entry["model_info"]].map(Value::as_object);
-        let costs: Map<String, Value> = places
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter(|(name, value)| name.contains("_cost_per_") && value.is_number())
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
-        if costs.is_empty() {
-            return;
-        }
-        let info = &entry["model_info"];
-        let mut fields = costs;
-        let own = self.rows.iter_mut().find(|row| row.name == provider);
-        let (id, tag) = match own {
-            Some(row) => {
-                row.has_prices = true;
-                (format!("{provider}/{}", deployment.model), provider.to_owned())
-            }
-            None => shipped_price(shipped.find(provider).map(AsRef::as_ref), &deployment.model, book),
-        };
-        fields.insert("litellm_provider".to_owned(), Value::from(tag));
-        fields.insert("mode".to_owned(), Value::from(info["mode"].as_str().unwrap_or("chat")));
-        for name in ["max_input_tokens", "max_output_tokens"] {
-            if info[name].is_u64() {
-                fields.insert(name.to_owned(), info[name].clone());
-            }
-        }
-        self.prices.insert(id, Value::Object(fields));
     }
 
     /// What entries set beside what is read, each parameter once with its models.
@@ -323,25 +287,6 @@ impl Carried {
 pub fn fallbacks<'a>(models: impl Iterator<Item = &'a str>) -> String {
     let list: Vec<Value> = models.map(|model| json!({ "model": model })).collect();
     format!("x-lava-fallbacks: {}", Value::from(list))
-}
-
-/// The entry and the tag of a shipped provider's model.
-fn shipped_price(provider: Option<&Provider>, model: &str, book: &PriceBook) -> (String, String) {
-    let Some(provider) = provider else {
-        return (model.to_owned(), String::new());
-    };
-    if let Some(price) = book.find(&provider.price_tags, &provider.price_prefixes, model) {
-        return (price.id.to_string(), price.provider_tag.to_string());
-    }
-    let id = match provider.price_prefixes.first() {
-        Some(prefix) => format!("{prefix}/{model}"),
-        None => model.to_owned(),
-    };
-    let tag = provider
-        .price_tags
-        .first()
-        .map_or_else(|| provider.name.to_string(), ToString::to_string);
-    (id, tag)
 }
 
 fn why_not(param: &str) -> &'static str {

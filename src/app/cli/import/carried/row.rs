@@ -84,7 +84,9 @@ impl Row {
             set("key_variables", texts(&[name]));
         }
         let (own, known) = (self.name.as_str(), self.form.as_str());
-        let words = if self.has_prices || known == "ollama" {
+        // A bare name of the book's would come before an own price.
+        let is_bare = matches!(known, "openai" | "anthropic");
+        let words = if known == "ollama" || (self.has_prices && is_bare) {
             vec![own]
         } else {
             vec![own, known]
