@@ -1,6 +1,8 @@
 //! What is in deploy/ fits the program: variables, options, ports, times and versions. Building the image and installing
 //! the chart need an engine and a cluster, which are not here.
 
+mod chart;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -10,7 +11,7 @@ use crate::support::certificates::Certificates;
 use crate::support::house::{chat, chat_stream};
 use crate::support::http::{Answer, Client};
 use crate::support::postgres::{TestDatabase, database};
-use crate::support::process::signal;
+use crate::support::process::{signal, wait_until};
 use crate::support::server::{Server, ServerSettings, eventually, secret_key};
 use crate::support::simulator::Simulator;
 use crate::support::stream::EventStream;
@@ -61,7 +62,8 @@ impl Office {
         let count = || self.server.stderr().matches(said).count();
         let before = count();
         signal(self.server.process_id(), "HUP");
-        eventually(said, || count() > before);
+        // A price book is read along, which takes its time where much else runs.
+        wait_until(said, Duration::from_secs(60), || count() > before);
     }
 
     fn operator(&self, path: &str) -> Value {
