@@ -5,7 +5,6 @@ import addFormats from "ajv-formats";
 
 const ajv = new Ajv2020({ strict: false, allErrors: true });
 addFormats(ajv);
-const validators = new Map();
 
 /** The description, as the server says it. */
 export async function described() {
@@ -16,15 +15,19 @@ export async function described() {
 
 /** Where the value is not as the schema says, in words. */
 export function faultsOf(description, schema, value) {
-  const name = JSON.stringify(schema);
-  if (!validators.has(name)) {
-    // References lead from the root of the document.
-    validators.set(name, ajv.compile({ ...schema, components: description.components }));
-  }
-  const isValid = validators.get(name);
+  if (!ajv.getSchema("api")) ajv.addSchema({ components: description.components }, "api");
+  const isValid = validator(JSON.stringify(schema));
   if (isValid(value)) return [];
   return isValid.errors.map((error) => {
     const more = error.params.additionalProperty ?? JSON.stringify(error.params);
     return `${error.instancePath || "the whole"} ${error.message} (${more})`;
   });
 }
+
+/** The validator of a schema; references lead from the root of the document. */
+function validator(text) {
+  if (!validators.has(text)) validators.set(text, ajv.compile(JSON.parse(text.replaceAll('"$ref":"#', '"$ref":"api#'))));
+  return validators.get(text);
+}
+
+const validators = new Map();

@@ -49,8 +49,8 @@ impl Description {
 /// Whether an address is of a path, whose parameters each stand for a part of it.
 fn fits(template: &str, path: &str) -> bool {
     let (left, right): (Vec<&str>, Vec<&str>) = (template.split('/').collect(), path.split('/').collect());
-    // What is forwarded has slashes of its own.
-    let is_open = template.ends_with("/{target}");
+    // What is forwarded has slashes of its own, and so have names of models.
+    let is_open = template.ends_with("/{target}") || template == "/v1/models/{model}";
     let is_as_long = left.len() == right.len() || (is_open && right.len() > left.len());
     is_as_long && left.iter().zip(right).all(|(left, right)| part_fits(left, right))
 }

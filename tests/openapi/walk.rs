@@ -276,7 +276,7 @@ fn checkout(walker: &mut Walker, house: &House) {
     walker.get(&format!("/v1/checkout-sessions/{id}"));
     walker.go("GET", "/embed/checkout/nothing", None).expect_status(404);
     walker.go("GET", "/embed/assets/checkout.css", None).expect_status(200);
-    let card = json!({ "card": { "number": "4242424242424242", "exp_month": 12, "exp_year": 2090, "cvc": "123" } });
+    let card = json!({ "card": { "number": "4242424242424242", "exp_month": 12, "exp_year": 2034, "cvc": "123" } });
     let card = walker.post("/v1/payment_methods", card)["payment_method_id"]
         .as_str()
         .unwrap()

@@ -236,3 +236,8 @@ pub fn bytes() -> Shape {
         .content_media_type("application/octet-stream")
         .into()
 }
+
+/// Server-sent events, each of them as its dialect has it.
+pub fn events() -> Shape {
+    anything("", "").into()
+}

@@ -66,7 +66,7 @@ fn create_call() -> Call {
     ];
     let example = json!({
         "checkout_mode": "subscription", "origin_url": "https://example.com",
-        "plan_id": "sc_01KAJ5M0ZG8Q4T7W2X9Y3B6C5D", "customer_id": "user-42",
+        "plan_id": "sc_01M7ZY4PNXAAW507MJ9YGSP41Y", "customer_id": "user-42",
     });
     secret("createCheckoutSession", "Make a checkout session")
         .takes(body(Unknown::Ignored, fields), example)

@@ -4,8 +4,7 @@
 use serde_json::{Value, json};
 use utoipa::openapi::Object;
 
-use super::call::{Call, gateway};
-use super::checkout::html;
+use super::call::{Call, events, gateway};
 use super::envelope::Envelope;
 use super::part::Part;
 use super::schema::{
@@ -52,7 +51,7 @@ pub fn carried(id: &'static str, title: &'static str, envelope: Envelope) -> Cal
 
 /// A JSON answer of a provider, or a stream of server-sent events.
 pub fn answers_or_streams(call: Call, shape: impl Into<Shape>) -> Call {
-    let contents = vec![("application/json", shape.into()), ("text/event-stream", html())];
+    let contents = vec![("application/json", shape.into()), ("text/event-stream", events())];
     call.answers_in(200, "The answer, or its stream where `stream` asks for one.", contents)
 }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 use utoipa::openapi::{Object, ObjectBuilder, Type};
 
-use super::call::{Call, bytes};
+use super::call::{Call, bytes, events};
 use super::checkout::html;
 use super::conversations::{answers_or_streams, carried, model, passing};
 use super::envelope::Envelope;
@@ -62,7 +62,7 @@ fn speech_call() -> Call {
     ];
     let contents = vec![
         ("audio/*", bytes()),
-        ("text/event-stream", html()),
+        ("text/event-stream", events()),
         ("application/octet-stream", bytes()),
     ];
     carried("createSpeech", "Speak a text", Envelope::OpenAi)
@@ -89,7 +89,7 @@ fn heard(id: &'static str, title: &'static str) -> Call {
     let contents = vec![
         ("application/json", open("", "What was said.").into()),
         ("text/plain", html()),
-        ("text/event-stream", html()),
+        ("text/event-stream", events()),
     ];
     carried(id, title, Envelope::OpenAi)
         .takes_form("multipart/form-data", form)

@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 use utoipa::openapi::Object;
 
-use super::call::{Call, bytes};
-use super::checkout::html;
+use super::call::{Call, bytes, events};
 use super::conversations::{carried, passing};
 use super::envelope::Envelope;
 use super::models::models_call;
@@ -50,7 +49,7 @@ pub fn google() -> Part {
 pub fn bedrock() -> Part {
     let about = "What AWS's clients call, on any model of any provider. Their signature is not read: the key comes as a \
                  bearer, as Bedrock's own API keys do.";
-    let events = vec![("application/vnd.amazon.eventstream", bytes())];
+    let streamed = vec![("application/vnd.amazon.eventstream", bytes())];
     Part::new("Bedrock's format", about)
         .post(
             &["/model/{model}/converse"],
@@ -62,7 +61,7 @@ pub fn bedrock() -> Part {
         )
         .post(
             &["/model/{model}/converse-stream"],
-            converse_call("converseStream", "Converse, as a stream").answers_in(200, "The stream.", events),
+            converse_call("converseStream", "Converse, as a stream").answers_in(200, "The stream.", streamed),
         )
 }
 
@@ -73,7 +72,7 @@ fn generate_call() -> Call {
 fn stream_call() -> Call {
     google_call("streamGenerateContent", "Generate content, as a stream")
         .query(word("alt", &["sse"], "Streams come as server-sent events only.").required())
-        .answers_in(200, "The stream.", vec![("text/event-stream", html())])
+        .answers_in(200, "The stream.", vec![("text/event-stream", events())])
 }
 
 fn count_call() -> Call {

@@ -44,6 +44,8 @@ struct ShownCall {
     anchor: &'static str,
     method: &'static str,
     path: String,
+    /// The same call by other methods, or at other paths.
+    others: Vec<Way>,
     older_paths: Vec<String>,
     is_older: bool,
     says: Vec<Piece>,
@@ -53,6 +55,13 @@ struct ShownCall {
     answers: Vec<ShownAnswer>,
     refusals: Vec<ShownRefusal>,
     curl: String,
+}
+
+/// Another way to make a call.
+struct Way {
+    anchor: &'static str,
+    method: &'static str,
+    path: String,
 }
 
 /// What a call takes in one place.
@@ -109,11 +118,12 @@ fn shown_part(part: &Part) -> ShownPart {
         anchor: fields::anchor_of(name),
         rows: rows_of(object, Side::Answer),
     };
+    let is_same = |one: &Route, other: &Route| one.call.title == other.call.title;
     ShownPart {
         name: part.name,
         anchor: slug(part.name),
         says: pieces(part.says),
-        calls: part.routes.iter().map(shown_call).collect(),
+        calls: part.routes.chunk_by(is_same).filter_map(shown_call).collect(),
         things: part.things.iter().map(thing).collect(),
     }
 }
@@ -123,22 +133,31 @@ fn slug(name: &str) -> String {
     plain.replace(' ', "-")
 }
 
-fn shown_call(route: &Route) -> ShownCall {
+/// The call of these routes; they all have the same title.
+fn shown_call(routes: &[Route]) -> Option<ShownCall> {
+    let (route, others) = routes.split_first()?;
     let call = &route.call;
     let is_older = route.path.is_empty();
-    let mut older = route.older_paths.iter().cloned();
-    let path = if is_older {
-        older.next().unwrap_or_default()
-    } else {
-        route.path.clone()
+    let mut older: Vec<String> = Vec::new();
+    for path in routes.iter().flat_map(|route| &route.older_paths) {
+        if !older.contains(path) {
+            older.push(path.clone());
+        }
+    }
+    let path = if is_older { older.remove(0) } else { route.path.clone() };
+    let way = |route: &Route| Way {
+        anchor: route.call.id,
+        method: method_name(&route.method),
+        path: route.path.clone(),
     };
     let curl = curl::example(route, &path);
-    ShownCall {
+    Some(ShownCall {
         title: call.title,
         anchor: call.id,
         method: method_name(&route.method),
         path,
-        older_paths: older.collect(),
+        others: others.iter().map(way).collect(),
+        older_paths: older,
         is_older,
         says: pieces(&call.says),
         access: access_name(call.access),
@@ -146,7 +165,7 @@ fn shown_call(route: &Route) -> ShownCall {
         answers: call.answers.iter().map(shown_answer).collect(),
         refusals: shown_refusals(&codes(route)),
         curl,
-    }
+    })
 }
 
 fn groups(route: &Route) -> Vec<Group> {

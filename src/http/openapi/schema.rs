@@ -85,7 +85,7 @@ pub fn any_text(name: &'static str, says: &str) -> Field {
 /// An id of ours, by how ids of its kind begin.
 pub fn id(name: &'static str, prefix: &str, says: &str) -> Field {
     let pattern = format!("^{prefix}_(test_)?[0-7][0-9A-HJKMNP-TV-Z]{{25}}$");
-    let example = format!("{prefix}_01KAJ5M0ZG8Q4T7W2X9Y3B6C5D");
+    let example = format!("{prefix}_01M7ZY4PNXAAW507MJ9YGSP41Y");
     Field::of(
         name,
         typed(Type::String, says).pattern(Some(pattern)).examples([example]),
@@ -143,9 +143,9 @@ pub fn list(name: &'static str, items: impl Into<Shape>, says: &str) -> Field {
     }
 }
 
-/// A list of at most 100 texts, each of at most 255 characters.
+/// A list of at most 100 texts, each of 1 to 255 characters.
 pub fn texts(name: &'static str, says: &str) -> Field {
-    list(name, any_text("", "").most(255), says).entries(1..=100)
+    list(name, text("", "").most(255), says).entries(1..=100)
 }
 
 /// An object within the object.

@@ -50,7 +50,7 @@ fn create_call() -> Call {
             .required(),
         text("plan_id", "The plan, which must be free.").most(255).required(),
     ];
-    let example = json!({ "customer_id": "user-42", "plan_id": "sc_01KAJ5M0ZG8Q4T7W2X9Y3B6C5D" });
+    let example = json!({ "customer_id": "user-42", "plan_id": "sc_01M7ZY4PNXAAW507MJ9YGSP41Y" });
     let alone = || {
         object(vec![
             link("subscription", "Subscription", "The subscription.").or_null(),

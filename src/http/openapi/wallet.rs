@@ -88,7 +88,7 @@ fn fund_call() -> Call {
     secret("fundWallet", "Fund the wallet")
         .takes(
             body(Unknown::Refused, fields),
-            json!({ "payment_method_id": "pm_01KAJ5M0ZG8Q4T7W2X9Y3B6C5D", "amount": "25.00" }),
+            json!({ "payment_method_id": "pm_01M7ZY4PNXAAW507MJ9YGSP41Y", "amount": "25.00" }),
         )
         .answers(200, "The money is in the wallet.", paid)
         .answers(202, "Whether it is paid will be known later.", under_way)

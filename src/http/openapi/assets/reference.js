@@ -54,9 +54,9 @@
       filter();
     }
     const folded = target.closest("details");
-    if (folded) {
+    if (folded && !folded.open) {
       folded.open = true;
-      folded.scrollIntoView();
+      target.scrollIntoView();
     }
   };
 

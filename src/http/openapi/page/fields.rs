@@ -69,7 +69,9 @@ pub fn row_of(field: &Field) -> Vec<Row> {
         Presence::Required => "required",
         Presence::Usual | Presence::Optional => "",
     };
-    vec![row(field.name, &field.shape, mark)]
+    let mut row = row(field.name, &field.shape, mark);
+    row.notes.extend(example_of(&field.shape));
+    vec![row]
 }
 
 fn add_rows(object: &Object, side: Side, depth: usize, rows: &mut Vec<Row>) {
@@ -79,10 +81,13 @@ fn add_rows(object: &Object, side: Side, depth: usize, rows: &mut Vec<Row>) {
             (Side::Answer, false) => "optional",
             (Side::Body, false) | (Side::Answer, true) => "",
         };
-        rows.push(Row {
+        let mut row = Row {
             depth,
             ..row(name, shape, mark)
-        });
+        };
+        // Examples are for those who have something to say.
+        row.notes.extend(example_of(shape).filter(|_| side == Side::Body));
+        rows.push(row);
         if let Some(inner) = inner(shape).filter(|_| depth < DEEPEST) {
             add_rows(inner, side, depth + 1, rows);
         }
@@ -216,9 +221,8 @@ fn words_of(object: &Object) -> Vec<String> {
 
 fn notes_of(object: &Object) -> Vec<Vec<Piece>> {
     let mut notes = Vec::new();
-    match (&object.minimum, &object.maximum) {
-        (Some(least), Some(most)) => notes.push(format!("From {} to {}.", number(least), number(most))),
-        (None | Some(_), _) => {}
+    if let (Some(least), Some(most)) = (&object.minimum, &object.maximum) {
+        notes.push(format!("From {} to {}.", number(least), number(most)));
     }
     if let Some(most) = object.max_length {
         notes.push(format!("At most {most} characters."));
@@ -230,10 +234,17 @@ fn notes_of(object: &Object) -> Vec<Vec<Piece>> {
     if let Some(usual) = &object.default {
         notes.push(format!("Usually `{}`.", plain(usual)));
     }
-    if let Some(example) = object.examples.first().filter(|_| object.enum_values.is_none()) {
-        notes.push(format!("Such as `{}`.", plain(example)));
-    }
     notes.iter().map(|note| pieces(note)).collect()
+}
+
+fn example_of(shape: &Shape) -> Option<Vec<Piece>> {
+    match shape {
+        RefOr::T(Schema::Object(object)) if object.enum_values.is_none() => {
+            let example = object.examples.first()?;
+            Some(pieces(&format!("Such as `{}`.", plain(example))))
+        }
+        _ => None,
+    }
 }
 
 fn entries(list: &Array) -> Option<Vec<Piece>> {
@@ -244,12 +255,56 @@ fn entries(list: &Array) -> Option<Vec<Piece>> {
 fn number(number: &Number) -> String {
     match number {
         Number::Int(number) => number.to_string(),
-        Number::UInt(number) => number.to_string(),
+        Number::UInt(number) => grouped(*number),
         Number::Float(_) => String::new(),
     }
+}
+
+/// A number with a comma at every thousand.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let first = digits.len() % 3;
+    let is_begin = |place: usize| place > 0 && place % 3 == first;
+    let mut grouped = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if is_begin(place) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
 }
 
 /// A text without its quotes, and anything else as JSON.
 pub fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_a_comma_at_every_thousand() {
+        let table = [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (86_400, "86,400"),
+            (1_000_000, "1,000,000"),
+        ];
+        for (number, written) in table {
+            assert_eq!(grouped(number), written);
+        }
+    }
+
+    #[test]
+    fn a_text_is_taken_apart_at_its_backticks() {
+        let found: Vec<(String, bool)> = pieces("Such as `5.00`.")
+            .into_iter()
+            .map(|piece| (piece.text, piece.is_code))
+            .collect();
+        let expected = [("Such as ", false), ("5.00", true), (".", false)];
+        assert_eq!(found, expected.map(|(text, is_code)| (text.to_owned(), is_code)));
+    }
 }
