@@ -2,6 +2,7 @@
 //! and what the real server answers is what it says.
 
 mod description;
+mod made_up;
 mod page;
 mod routes;
 mod walk;
