@@ -102,6 +102,23 @@ fn the_dashboard_works_in_a_browser_and_is_accessible() {
     check_books(house);
 }
 
+#[test]
+fn those_who_bill_work_in_the_dashboard_and_it_is_accessible() {
+    let Some(browser) = browser() else {
+        // What CI shows, a developer without a browser may do without.
+        assert!(std::env::var_os("CI").is_none(), "Chromium is not installed");
+        return;
+    };
+    let (house, port) = house_with_receiver();
+    let pictures = std::env::var("CALDERA_TEST_PICTURES").unwrap_or_default();
+    Script::new("dashboard-monetize.mjs", &house)
+        .variable("CHROMIUM", &browser)
+        .variable("PICTURES", &pictures)
+        .variable("RECEIVER_PORT", &port)
+        .run();
+    check_books(house);
+}
+
 /// The path of a Chromium, if there is one.
 pub(crate) fn browser() -> Option<String> {
     let path = std::env::var_os("PATH")?;

@@ -2,5 +2,9 @@
 //! needs a real browser is in `clients/dashboard.mjs`.
 
 mod account;
+mod customers;
 mod keys;
+mod meters;
+mod plans;
 mod sessions;
+mod webhooks;

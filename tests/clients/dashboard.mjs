@@ -1,47 +1,20 @@
 // The dashboard in headless Chromium, as its user sees it: sign in, mint, use, see the bar move, pause, resume, edit,
 // rotate, revoke; and no violation that axe finds, in light and dark, wide and narrow, on any page.
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 
-import { AxeBuilder } from '@axe-core/playwright';
-import { chromium } from 'playwright-core';
-
-import { baseUrl, secretKey, variable } from './server.mjs';
-
-/** Where pictures of all pages go, when somebody wants to look at them. */
-const pictures = process.env.PICTURES;
-const looks = [
-  // Between them these two have both schemes and both widths; axe takes its time.
-  { name: 'light-wide', colorScheme: 'light', viewport: { width: 1280, height: 900 }, axe: true },
-  { name: 'dark-wide', colorScheme: 'dark', viewport: { width: 1280, height: 900 } },
-  { name: 'light-narrow', colorScheme: 'light', viewport: { width: 360, height: 780 } },
-  { name: 'dark-narrow', colorScheme: 'dark', viewport: { width: 360, height: 780 }, axe: true },
-];
+import { checkPages, openBrowser } from './browser.mjs';
+import { baseUrl, secretKey } from './server.mjs';
 
 let browser, context, page;
 
 before(async () => {
-  browser = await chromium.launch({ executablePath: variable('CHROMIUM'), args: ['--no-sandbox'] });
-  context = await browser.newContext();
-  page = await context.newPage();
-  // Whatever the content policy stops, or a script breaks, fails the test.
-  page.on('console', (message) => {
-    const status = /status of (4|5)\d\d/.test(message.text());
-    if (message.type() === 'error' && !status) faults.push(`${page.url()}: ${message.text()}`);
-  });
-  page.on('pageerror', (error) => faults.push(`${page.url()}: ${error}`));
-  page.on('request', (request) => {
-    if (!request.url().startsWith(baseUrl) && !request.url().startsWith('data:')) faults.push(`loads ${request.url()}`);
-  });
+  browser = await openBrowser();
+  ({ context, page } = browser);
 });
 
-after(async () => {
-  await browser?.close();
-  assert.deepEqual(faults, []);
-});
+after(() => browser?.close());
 
-const faults = [];
 const visit = (path) => page.goto(`${baseUrl}${path}`);
 const call = (key, directive = 'output_tokens=50') =>
   fetch(`${baseUrl}/v1/chat/completions`, {
@@ -130,23 +103,7 @@ test('a key is rotated, and going back neither shows nor makes another', async (
 });
 
 test('every page is accessible and fits, in light and dark, wide and narrow', async () => {
-  if (pictures) mkdirSync(pictures, { recursive: true });
-  const paths = await allPages();
-  for (const look of looks) {
-    await page.emulateMedia({ colorScheme: look.colorScheme, reducedMotion: 'reduce' });
-    await page.setViewportSize(look.viewport);
-    for (const path of paths) {
-      await visit(path);
-      const name = path.replace(/^\/dashboard\/?/, '').replace(/[?/=&]+/g, '-').slice(0, 60) || 'home';
-      if (pictures) await page.screenshot({ path: `${pictures}/${name}.${look.name}.png`, fullPage: true });
-      const wider = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-      assert.ok(wider <= 0, `${path} is ${wider} pixels wider than its window (${look.name})`);
-      if (!look.axe) continue;
-      const { violations } = await new AxeBuilder({ page }).analyze();
-      const told = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`);
-      assert.deepEqual(told, [], `${path} (${look.name})`);
-    }
-  }
+  await checkPages(page, await allPages());
 });
 
 /** Every page of the navigation, and those behind it that are known here. */

@@ -163,10 +163,11 @@ impl Movement {
 
 /// A quantity with its unit; minutes are counted in seconds.
 fn counted(what: TierType, quantity: u64) -> String {
+    let plural = if quantity == 1 { "" } else { "s" };
     match what {
-        TierType::Tokens => format!("{} tokens", grouped(quantity)),
-        TierType::Characters => format!("{} characters", grouped(quantity)),
-        TierType::Requests => format!("{} requests", grouped(quantity)),
+        TierType::Tokens => format!("{} token{plural}", grouped(quantity)),
+        TierType::Characters => format!("{} character{plural}", grouped(quantity)),
+        TierType::Requests => format!("{} request{plural}", grouped(quantity)),
         TierType::Minutes => format!("{} min {} s", grouped(quantity / 60), quantity % 60),
     }
 }
@@ -204,6 +205,7 @@ mod tests {
     #[test]
     fn quantities_have_their_unit() {
         assert_eq!(counted(TierType::Tokens, 1_234_567), "1,234,567 tokens");
+        assert_eq!(counted(TierType::Requests, 1), "1 request");
         assert_eq!(counted(TierType::Minutes, 61), "1 min 1 s");
     }
 }

@@ -108,6 +108,7 @@ impl KeyForm {
     /// What is wrong with this field, by its name in the API; empty where nothing is.
     pub fn wrong(&self, param: &str) -> &str {
         match &self.refusal {
+            // Also where it is a field of it, or a place in it.
             Some(refusal) if refusal.param.split(['.', '[']).next() == Some(param) => &refusal.message,
             Some(_) | None => "",
         }
