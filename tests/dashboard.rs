@@ -3,6 +3,7 @@
 
 mod account;
 mod customers;
+mod figures;
 mod keys;
 mod meters;
 mod plans;

@@ -1,3 +1,4 @@
+DROP INDEX requests_by_first_attempt;
 DROP INDEX requests_of_errors;
 DROP INDEX requests_by_model;
 DROP TABLE traffic_key_days;

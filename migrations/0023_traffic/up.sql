@@ -104,3 +104,4 @@ GROUP BY 1, 2, 3;
 -- What lists of requests are chosen by beside whose they are; see `storage::requests::list`.
 CREATE INDEX requests_by_model ON requests (merchant_id, left(model, 128), id) WHERE model IS NOT NULL;
 CREATE INDEX requests_of_errors ON requests (merchant_id, id) WHERE status = 'error';
+CREATE INDEX requests_by_first_attempt ON requests (attempt_of, id) WHERE attempt_of IS NOT NULL;

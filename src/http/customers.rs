@@ -91,8 +91,8 @@ const COLUMNS: [Column; 10] = [
     ("last_name", "/contact/last_name"),
     ("email", "/contact/email"),
     ("phone", "/contact/phone"),
-    ("plan", "/subscription/plan/name"),
-    ("credit_remaining", "/subscription/credits/total_remaining"),
+    ("plan", "/subscription/name"),
+    ("credit_remaining", "/credit_remaining"),
     ("metadata", "/metadata"),
     ("created_at", "/created_at"),
 ];
@@ -107,7 +107,11 @@ async fn table(auth: SecretKeyAuth, state: State, query: Query) -> Result<HttpRe
                 .run(move |connection| rows::search(connection, merchant_id, &search, page))
                 .await?;
             let subscriptions = subscriptions_of(&state, &found.rows).await?;
-            let cells = |(row, subscription)| csv::cells(&show(row, subscription), &COLUMNS);
+            let cells = |(row, subscription): (&CustomerRow, &Value)| {
+                let mut shown = show(row, subscription);
+                shown["credit_remaining"] = subscription["credits"]["total_remaining"].clone();
+                csv::cells(&shown, &COLUMNS)
+            };
             Ok(csv::Part {
                 rows: found.rows.iter().zip(&subscriptions).map(cells).collect(),
                 next: found.next,

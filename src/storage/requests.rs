@@ -41,6 +41,22 @@ pub fn find(connection: &mut PgConnection, merchant: MerchantId, id: RequestId) 
         .try_into()
 }
 
+/// All attempts of the call whose first attempt has this id, the first one first; most calls have one.
+pub fn attempts(
+    connection: &mut PgConnection,
+    merchant: MerchantId,
+    first: RequestId,
+) -> Result<Vec<RequestRow>, StorageError> {
+    let rows: Vec<StoredRequest> = sql_query(
+        "SELECT * FROM (SELECT * FROM requests WHERE id = $2 UNION ALL SELECT * FROM requests WHERE attempt_of = $2) r \
+         WHERE merchant_id = $1 ORDER BY id LIMIT 100",
+    )
+    .bind::<SqlUuid, _>(merchant.uuid())
+    .bind::<SqlUuid, _>(first.uuid())
+    .load(connection)?;
+    rows.into_iter().map(RequestRow::try_from).collect()
+}
+
 /// The request that the merchant reported under this id of his.
 pub fn find_reported(
     connection: &mut PgConnection,

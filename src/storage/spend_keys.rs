@@ -14,7 +14,7 @@ use crate::domain::credential::KeyHash;
 use crate::domain::ids::SpendKeyId;
 use crate::domain::key::{KeySettings, KeyStatus};
 use crate::domain::spend::StoredCounters;
-pub use listing::{KeyChoice, KeyOrder, Standing, choose};
+pub use listing::{KeyChoice, KeyOrder, Standing, choose, names};
 pub(super) use row::{StoredCounterRow, StoredSpendKey};
 
 /// What an edit may change: of the settings everything but the id, the merchant, the wallet and the secret's version,

@@ -13,6 +13,7 @@ mod calls;
 mod connect;
 mod credit_bundles;
 mod customers;
+mod chart;
 mod error_page;
 mod form;
 mod guard;
@@ -23,6 +24,8 @@ mod meters;
 mod plans;
 mod proof;
 mod providers;
+mod overview;
+mod requests;
 mod reveal;
 mod secret_keys;
 mod session;
@@ -100,6 +103,8 @@ fn pages(config: &mut ServiceConfig) {
     credit_bundles::configure(config);
     meters::configure(config);
     webhooks::configure(config);
+    overview::configure(config);
+    requests::configure(config);
 }
 
 /// The first page answers the first question: am I within my limits?

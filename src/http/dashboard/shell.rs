@@ -37,6 +37,8 @@ pub enum Place {
     Bundles,
     Meters,
     Webhooks,
+    Overview,
+    Requests,
 }
 
 /// One entry of the navigation.
@@ -87,6 +89,26 @@ const NAVIGATION: &[Group] = &[
 const fn entry(place: Place, label: &'static str, path: &'static str) -> Entry {
     Entry { place, label, path }
 }
+const NAVIGATION: &[Group] = &[Group {
+    label: "",
+    entries: &[
+        Entry {
+            place: Place::AiSpend,
+            label: "AI Spend",
+            path: "/dashboard/spend_keys",
+        },
+        Entry {
+            place: Place::Overview,
+            label: "Overview",
+            path: "/dashboard/overview",
+        },
+        Entry {
+            place: Place::Requests,
+            label: "Requests",
+            path: "/dashboard/requests",
+        },
+    ],
+}];
 
 /// What was just done, by the word that a form's answer leads back with: `?done=paused`.
 const DONE: &[(&str, &str)] = &[

@@ -122,6 +122,37 @@ pub fn grouped(count: u64) -> String {
     text
 }
 
+/// A count in three digits where it is large, as `1.23 M`.
+pub fn compact(count: u64) -> String {
+    let (unit, word) = match count {
+        0..100_000 => return grouped(count),
+        100_000..1_000_000 => (1_000, "k"),
+        1_000_000..1_000_000_000 => (1_000_000, "M"),
+        1_000_000_000.. => (1_000_000_000, "B"),
+    };
+    let (whole, hundredths) = (count / unit, count % unit * 100 / unit);
+    match whole {
+        0..10 => format!("{whole}.{hundredths:02} {word}"),
+        10..100 => format!("{whole}.{} {word}", hundredths / 10),
+        100.. => format!("{} {word}", grouped(whole)),
+    }
+}
+
+/// A length of time in three digits, as `850 ms` or `1.24 s`.
+pub fn length(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..10_000 => format!("{}.{:02} s", ms / 1_000, ms % 1_000 / 10),
+        10_000..100_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
+        100_000.. => format!("{} s", grouped(ms / 1_000)),
+    }
+}
+
+/// A share as `12.3 %`.
+pub fn percent(per_mille: u64) -> String {
+    format!("{}.{} %", grouped(per_mille / 10), per_mille % 10)
+}
+
 /// A part of a whole in thousandths, for the width of a bar; what is there at all is at least one.
 pub fn thousandths(part: Money, whole: Money) -> u32 {
     let (part, whole) = (i128::from(part.nanos().max(0)), i128::from(whole.nanos()));
@@ -156,6 +187,34 @@ mod tests {
         assert_eq!(
             (balance("2"), balance("x")),
             (Money::from_nanos(2_000_000_000), Money::ZERO)
+        );
+    }
+
+    #[test]
+    fn large_figures_are_shown_in_three_digits() {
+        let counts = [
+            (99_999, "99,999"),
+            (123_456, "123 k"),
+            (1_234_567, "1.23 M"),
+            (12_345_678, "12.3 M"),
+            (1_000_000_000, "1.00 B"),
+            (u64::MAX, "18,446,744,073 B"),
+        ];
+        for (count, text) in counts {
+            assert_eq!(compact(count), text);
+        }
+        for (ms, text) in [
+            (0, "0 ms"),
+            (999, "999 ms"),
+            (1_239, "1.23 s"),
+            (12_399, "12.3 s"),
+            (100_000, "100 s"),
+        ] {
+            assert_eq!(length(ms), text);
+        }
+        assert_eq!(
+            (percent(0), percent(123), percent(12_345)),
+            ("0.0 %".into(), "12.3 %".into(), "1,234.5 %".into())
         );
     }
 

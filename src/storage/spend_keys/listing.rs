@@ -2,6 +2,8 @@
 //! counters. The cursor is the last key of the page before, which stands where it stands now: what was spent between two
 //! pages may show a key again, and hides none that spent nothing.
 
+use std::collections::HashMap;
+
 use chrono::Utc;
 use chrono_tz::Tz;
 use diesel::prelude::*;
@@ -16,7 +18,7 @@ use super::super::search::Search;
 use super::super::{StorageError, column};
 use super::{SpendKeyRow, StoredSpendKey, owned_by};
 use crate::domain::cycle::{Cycle, Window};
-use crate::domain::ids::{SpendKeyId, WalletId};
+use crate::domain::ids::{MerchantId, SpendKeyId, WalletId};
 
 /// How a key stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +124,22 @@ pub fn choose(
     let place = |row: &SpendKeyRow| ids.iter().position(|id| *id == row.settings.id.uuid());
     rows.sort_by_key(place);
     Ok(Page::cut(rows, page, |row| row.settings.id.bits()))
+}
+
+/// The names of these keys, also of those that are revoked; one that is not the merchant's has none.
+pub fn names(
+    connection: &mut PgConnection,
+    merchant: MerchantId,
+    ids: &[SpendKeyId],
+) -> Result<HashMap<SpendKeyId, String>, StorageError> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let found: Vec<(Uuid, String)> = spend_keys::table
+        .filter(spend_keys::merchant_id.eq(merchant.uuid()))
+        .filter(spend_keys::id.eq_any(ids))
+        .select((spend_keys::id, spend_keys::name))
+        .load(connection)?;
+    let named = |(id, name)| (SpendKeyId::from_uuid(id), name);
+    Ok(found.into_iter().map(named).collect())
 }
 
 fn chosen_ids(

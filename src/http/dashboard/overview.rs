@@ -1,0 +1,457 @@
+//! Overview: what costs most, over time, by model, provider and key; and how calls fare: errors, caches, times. All of it is
+//! read from kept sums, in two questions at once.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use chrono::{DateTime, Duration, Utc};
+
+use crate::domain::money::Money;
+use crate::domain::traffic::{Failure, Spread, TrafficFigures, per_mille};
+use crate::http::auth::SecretKeyAuth;
+use crate::http::error::ApiError;
+use crate::http::plain;
+use crate::http::query::Query;
+use crate::http::state::AppState;
+use crate::http::traffic::report::{Dimension, Group, KeyReport, Report, load, load_keys, usual_step};
+use crate::http::traffic::retrieve;
+use crate::storage::traffic::{Step, TrafficPeriod};
+
+use super::chart::{self, Bars};
+use super::session::Session;
+use super::shell::{self, Place, Shell};
+use super::shown::{Amount, compact, grouped, length, percent, thousandths};
+
+/// How many models, providers and keys are shown by themselves.
+const TOP: usize = 8;
+
+/// The periods that can be chosen: days, with today among them.
+const PERIODS: [(i64, &str); 4] = [(1, "Today"), (7, "7 days"), (30, "30 days"), (90, "90 days")];
+const USUAL_DAYS: i64 = 7;
+
+pub fn configure(config: &mut ServiceConfig) {
+    config
+        .service(plain("/overview").route(web::get().to(show)))
+        .service(plain("/overview/table").route(web::get().to(table)));
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/overview.html")]
+struct Page {
+    shell: Shell,
+    periods: Vec<Period>,
+    days: i64,
+    from: String,
+    to: String,
+    step: &'static str,
+    is_empty: bool,
+    spend: Amount,
+    change: String,
+    stats: Vec<Stat>,
+    spend_chart: String,
+    request_chart: String,
+    points: Vec<Point>,
+    errors: Vec<(&'static str, String)>,
+    groups: Vec<Ranking>,
+}
+
+struct Period {
+    days: i64,
+    label: &'static str,
+    is_chosen: bool,
+}
+
+/// A figure with what stands below it.
+struct Stat {
+    label: &'static str,
+    figure: String,
+    below: String,
+    /// The class of its state; empty where it has none.
+    class: &'static str,
+}
+
+/// A step, as the table beside the charts has it.
+struct Point {
+    label: String,
+    spend: Amount,
+    requests: String,
+    errors: String,
+    tokens: String,
+}
+
+/// What used most, of one kind.
+struct Ranking {
+    id: &'static str,
+    title: &'static str,
+    head: &'static str,
+    has_times: bool,
+    rows: Vec<Ranked>,
+}
+
+struct Ranked {
+    name: String,
+    /// Below the name.
+    of: String,
+    /// Where it leads; empty where nowhere.
+    path: String,
+    spend: Amount,
+    /// Of all that was spent, in thousandths.
+    width: u32,
+    share: String,
+    requests: String,
+    tokens: String,
+    errors: String,
+    latency: String,
+    first_token: String,
+}
+
+/// GET of the page.
+async fn show(
+    request: HttpRequest,
+    session: Session,
+    auth: SecretKeyAuth,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let query = Query::parse(request.query_string());
+    let days = read_days(&query)?;
+    let last = DateTime::<Utc>::from_timestamp_millis(state.now().wall_ms)
+        .unwrap_or_default()
+        .date_naive();
+    let first = last.checked_sub_signed(Duration::days(days - 1)).unwrap_or(last);
+    let period = TrafficPeriod { first, last };
+    let (step, merchant_id) = (usual_step(period), auth.merchant_id());
+    let most = u32::try_from(TOP).unwrap_or(u32::MAX);
+    let (report, keys) = futures_util::future::try_join(
+        load(&state, merchant_id, period, step),
+        load_keys(&state, merchant_id, (period, step), most),
+    )
+    .await?;
+    let page = Page::of(Shell::new(&session, &request, Place::Overview), days, &report, &keys)?;
+    shell::page(StatusCode::OK, &page)
+}
+
+/// GET of the same as a table.
+async fn table(auth: SecretKeyAuth, state: web::Data<AppState>, query: Query) -> Result<HttpResponse, ApiError> {
+    let days = read_days(&query)?;
+    let last = DateTime::<Utc>::from_timestamp_millis(state.now().wall_ms)
+        .unwrap_or_default()
+        .date_naive();
+    let first = last.checked_sub_signed(Duration::days(days - 1)).unwrap_or(last);
+    let by = query.text("group_by")?.unwrap_or("model");
+    let asked = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("from", &first.to_string())
+        .append_pair("to", &last.to_string())
+        .append_pair("group_by", by)
+        .append_pair("top", "100")
+        .append_pair("format", "csv")
+        .finish();
+    retrieve(auth, state, Query::parse(&asked)).await
+}
+
+fn read_days(query: &Query) -> Result<i64, ApiError> {
+    let Some(text) = query.text("days")? else {
+        return Ok(USUAL_DAYS);
+    };
+    let found = PERIODS.iter().find(|(days, _)| days.to_string() == text);
+    found
+        .map(|(days, _)| *days)
+        .ok_or_else(|| ApiError::invalid("days", "must be one of 1, 7, 30, 90"))
+}
+
+impl Page {
+    fn of(shell: Shell, days: i64, report: &Report, keys: &KeyReport) -> Result<Self, ApiError> {
+        let (totals, series) = (&report.totals, report.series());
+        let labels: Vec<String> = report.steps.iter().map(|at| label(*at, report.step)).collect();
+        let (step, summary) = match report.step {
+            Step::Hour => ("hour", ["Spend by hour", "Requests by hour, errors among them"]),
+            Step::Day => ("day", ["Spend by day", "Requests by day, errors among them"]),
+        };
+        let figures = |of: fn(&TrafficFigures) -> u64| series.iter().map(of).collect::<Vec<u64>>();
+        let draw = |summary: &str, heights: &[u64], marked: &[u64], scale: fn(u64) -> String| {
+            chart::draw(&Bars {
+                summary,
+                heights,
+                marked,
+                labels: &labels,
+                scale,
+            })
+        };
+        let spends = figures(|figures| figures.cost.nanos().unsigned_abs());
+        let counts = figures(|figures| figures.request_count);
+        let errors = figures(TrafficFigures::error_count);
+        Ok(Self {
+            periods: PERIODS
+                .iter()
+                .map(|(of, label)| Period {
+                    days: *of,
+                    label: *label,
+                    is_chosen: *of == days,
+                })
+                .collect(),
+            days,
+            from: report.period.first.format("%-d %b %Y").to_string(),
+            to: report.period.last.format("%-d %b %Y").to_string(),
+            step,
+            is_empty: totals.request_count == 0,
+            spend: Amount::of(totals.cost),
+            change: change(totals.cost, report.before.cost, days),
+            stats: stats(report),
+            spend_chart: draw(summary[0], &spends, &[], dollars)?,
+            request_chart: draw(summary[1], &counts, &errors, compact)?,
+            points: labels
+                .iter()
+                .zip(&series)
+                .map(|(label, of)| Point::of(label, of))
+                .collect(),
+            errors: failures(totals),
+            groups: rankings(report, keys),
+            shell,
+        })
+    }
+}
+
+fn label(at: DateTime<Utc>, step: Step) -> String {
+    match step {
+        Step::Hour => at.format("%H:00").to_string(),
+        Step::Day => at.format("%-d %b").to_string(),
+    }
+}
+
+/// Nano-dollars at an axis.
+fn dollars(nanos: u64) -> String {
+    Amount::of(Money::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))).text()
+}
+
+fn change(now: Money, before: Money, days: i64) -> String {
+    let span = if days == 1 {
+        "yesterday".to_owned()
+    } else {
+        format!("the {days} days before")
+    };
+    let (now, before) = (now.nanos().unsigned_abs(), before.nanos().unsigned_abs());
+    let Some(share) = per_mille(now, before) else {
+        return if days == 1 {
+            "nothing yesterday".to_owned()
+        } else {
+            format!("nothing in {span}")
+        };
+    };
+    match share {
+        1000 => format!("as much as {}", span),
+        1001.. => format!("{} more than {span}", percent(share - 1000)),
+        0..1000 => format!("{} less than {span}", percent(1000 - share)),
+    }
+}
+
+fn stats(report: &Report) -> Vec<Stat> {
+    let totals = &report.totals;
+    let times = |spread: &Spread, label| {
+        let at = |per_mille| spread.quantile_ms(per_mille).map_or_else(|| "–".to_owned(), length);
+        Stat {
+            label,
+            figure: at(500),
+            below: format!("p95 {}, p99 {}", at(950), at(990)),
+            class: "",
+        }
+    };
+    let errors = totals.error_count();
+    let share = |share: Option<u64>| share.map_or_else(|| "–".to_owned(), percent);
+    vec![
+        Stat {
+            label: "Requests",
+            figure: compact(totals.request_count),
+            below: format!("{} before", compact(report.before.request_count)),
+            class: "",
+        },
+        Stat {
+            label: "Tokens",
+            figure: compact(totals.tokens()),
+            below: format!(
+                "{} in, {} out",
+                compact(totals.total_input()),
+                compact(totals.output_tokens)
+            ),
+            class: "",
+        },
+        Stat {
+            label: "Input from caches",
+            figure: share(totals.cache_per_mille()),
+            below: format!("{} tokens", compact(totals.cache_read_tokens)),
+            class: "",
+        },
+        Stat {
+            label: "Errors",
+            figure: share(totals.error_per_mille()),
+            below: format!("{} requests", grouped(errors)),
+            class: if totals.error_per_mille() >= Some(50) {
+                "bad"
+            } else {
+                ""
+            },
+        },
+        times(&report.timings.latency, "Latency, median"),
+        times(&report.timings.first_token, "First token, median"),
+    ]
+}
+
+fn failures(totals: &TrafficFigures) -> Vec<(&'static str, String)> {
+    let word = |kind| match kind {
+        Failure::Throttled => "Throttled by the provider (429)",
+        Failure::Rejected => "Refused by the provider (other 4xx)",
+        Failure::TimedOut => "Too slow (504)",
+        Failure::Failed => "Failed (5xx)",
+        Failure::Broken => "Broken off",
+    };
+    let kinds = Failure::ALL.into_iter().zip(totals.failures);
+    kinds
+        .filter(|(_, count)| *count > 0)
+        .map(|(kind, count)| (word(kind), grouped(count)))
+        .collect()
+}
+
+fn rankings(report: &Report, keys: &KeyReport) -> Vec<Ranking> {
+    let all = report.totals.cost;
+    let by = |dimension| {
+        let groups = report.groups(dimension, TOP);
+        groups.iter().map(|group| Ranked::of(group, all)).collect()
+    };
+    let of_keys = keys.top.keys.iter().map(|key| {
+        let totals = key.totals;
+        Ranked {
+            name: key.name.clone(),
+            path: format!("/dashboard/spend_keys/{}", key.spend_key_id),
+            errors: errors(totals.error_count, totals.request_count),
+            requests: grouped(totals.request_count),
+            tokens: compact(totals.tokens),
+            ..Ranked::blank(totals.cost, all)
+        }
+    });
+    let mut of_keys: Vec<Ranked> = of_keys.collect();
+    let shown = keys
+        .top
+        .keys
+        .iter()
+        .fold(Money::ZERO, |sum, key| sum.saturating_add(key.totals.cost));
+    let count = |of: u64, shown: fn(&crate::storage::traffic::KeyTotals) -> u64| {
+        keys.top
+            .keys
+            .iter()
+            .fold(of, |rest, key| rest.saturating_sub(shown(&key.totals)))
+    };
+    let requests = count(report.totals.request_count, |totals| totals.request_count);
+    if requests > 0 {
+        let others = keys.top.key_count.saturating_sub(keys.top.keys.len() as u64);
+        of_keys.push(Ranked {
+            name: "Other".to_owned(),
+            of: format!("{} keys, and calls without one", grouped(others)),
+            requests: grouped(requests),
+            tokens: compact(count(report.totals.tokens(), |totals| totals.tokens)),
+            errors: errors(
+                count(report.totals.error_count(), |totals| totals.error_count),
+                requests,
+            ),
+            ..Ranked::blank(all.saturating_sub(shown).or_zero(), all)
+        });
+    }
+    let ranking = |id, title, head, rows: Vec<Ranked>| Ranking {
+        id,
+        title,
+        head,
+        has_times: id != "spend_key",
+        rows,
+    };
+    vec![
+        ranking("model", "By model", "Model", by(Dimension::Model)),
+        ranking("spend_key", "By key", "Key", of_keys),
+        ranking("provider", "By provider", "Provider", by(Dimension::Provider)),
+    ]
+}
+
+fn errors(count: u64, of: u64) -> String {
+    match per_mille(count, of) {
+        Some(share) if count > 0 => percent(share),
+        Some(_) | None => "–".to_owned(),
+    }
+}
+
+impl Ranked {
+    fn of(group: &Group, all: Money) -> Self {
+        let totals = &group.totals;
+        let time = |spread: &Spread| spread.quantile_ms(500).map_or_else(|| "–".to_owned(), length);
+        let asked = |pairs: &[(&str, &str)]| {
+            let mut query = url::form_urlencoded::Serializer::new(String::new());
+            pairs.iter().for_each(|(name, value)| {
+                query.append_pair(name, value);
+            });
+            format!("/dashboard/requests?{}", query.finish())
+        };
+        let provider = group.provider.as_str();
+        let (name, of, path) = match group.model.as_deref() {
+            _ if provider.is_empty() => ("Other".to_owned(), String::new(), String::new()),
+            Some("") => ("No model".to_owned(), provider.to_owned(), String::new()),
+            Some(model) => (
+                model.to_owned(),
+                provider.to_owned(),
+                asked(&[("model", model), ("provider", provider)]),
+            ),
+            None => (provider.to_owned(), String::new(), asked(&[("provider", provider)])),
+        };
+        Self {
+            name,
+            of,
+            path,
+            requests: grouped(totals.request_count),
+            tokens: compact(totals.tokens()),
+            errors: errors(totals.error_count(), totals.request_count),
+            latency: time(&group.timings.latency),
+            first_token: time(&group.timings.first_token),
+            ..Self::blank(totals.cost, all)
+        }
+    }
+
+    /// Nothing but what it cost, of all that was spent.
+    fn blank(cost: Money, all: Money) -> Self {
+        let (part, whole) = (cost.nanos().unsigned_abs(), all.nanos().unsigned_abs());
+        Self {
+            name: String::new(),
+            of: String::new(),
+            path: String::new(),
+            spend: Amount::of(cost),
+            width: thousandths(cost, all),
+            share: per_mille(part, whole).map_or_else(|| "–".to_owned(), percent),
+            requests: String::new(),
+            tokens: String::new(),
+            errors: String::new(),
+            latency: String::new(),
+            first_token: String::new(),
+        }
+    }
+}
+
+impl Point {
+    fn of(label: &str, figures: &TrafficFigures) -> Self {
+        Self {
+            label: label.to_owned(),
+            spend: Amount::of(figures.cost),
+            requests: grouped(figures.request_count),
+            errors: grouped(figures.error_count()),
+            tokens: compact(figures.tokens()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_told_in_words() {
+        let told = |now, before| change(Money::from_nanos(now), Money::from_nanos(before), 7);
+        assert_eq!(told(5, 0), "nothing in the 7 days before");
+        assert_eq!(told(150, 100), "50.0 % more than the 7 days before");
+        assert_eq!(told(75, 100), "25.0 % less than the 7 days before");
+        assert_eq!(told(100, 100), "as much as the 7 days before");
+        assert_eq!(change(Money::ZERO, Money::ZERO, 1), "nothing yesterday");
+    }
+}

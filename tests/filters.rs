@@ -1,0 +1,243 @@
+//! Lists that are narrowed, ordered, and taken as tables.
+
+use serde_json::{Value, json};
+
+use crate::support::house::{House, chat, chat_stream};
+use crate::support::server::eventually;
+
+fn names(list: &Value, field: &str) -> Vec<String> {
+    let items = list["data"].as_array().unwrap();
+    items
+        .iter()
+        .map(|item| item[field].as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn refused(house: &House, path: &str, param: &str) {
+    let answer = house.server.client().get(path).expect_status(400);
+    assert_eq!(answer.json()["error"]["param"], param, "{path}: {}", answer.text());
+}
+
+#[test]
+fn spend_keys_are_found_by_name_status_and_tag_and_come_in_the_order_that_is_asked_for() {
+    let house = House::new();
+    let get = |query: &str| {
+        house
+            .server
+            .client()
+            .get(&format!("/v1/spend_keys?{query}"))
+            .expect_status(200)
+            .json()
+    };
+    let (blue, blue_key) = house.mint(json!({ "name": "Blue 100%_team", "tags": ["a", "b"] }));
+    let (red, red_key) = house.mint(json!({ "name": "red team", "tags": ["b"] }));
+    let limit = json!({ "amount": "0.000001", "cycle": "daily" });
+    let (spent, spent_key) = house.mint(json!({ "name": "Amber", "spend_limit": limit, "enforcement": "soft" }));
+    let over = json!({ "name": "Over", "expires_at": "2026-01-01T00:00:00Z" });
+    let over = house.server.client().post("/v1/spend_keys", &over);
+    for key in [&red_key, &red_key, &blue_key, &spent_key] {
+        house
+            .caller(key)
+            .post("/v1/chat/completions", &chat("output_tokens=40"))
+            .expect_status(200);
+    }
+    for id in [&blue, &red, &spent] {
+        house.settled(id);
+    }
+    eventually("every call is counted in the tables", || {
+        house
+            .database
+            .number("SELECT coalesce(sum(total_requests), 0)::bigint AS number FROM spend_key_counters")
+            == 4
+    });
+    let found = |query: &str| names(&get(query), "name");
+    assert_eq!(
+        found("search=TEAM"),
+        ["red team", "Blue 100%25_team".replace("%25", "%").as_str()]
+    );
+    assert_eq!(found("search=100%25_"), ["Blue 100%_team"]);
+    assert_eq!(found(&format!("search={red}")), ["red team"]);
+    assert_eq!(
+        found(&format!("search={}", &blue[..20])).contains(&"Blue 100%_team".to_owned()),
+        true
+    );
+    let preview = get(&format!("search={blue}"))["data"][0]["key_preview"]
+        .as_str()
+        .unwrap()[8..16]
+        .to_owned();
+    assert_eq!(found(&format!("search={preview}")), ["Blue 100%_team"]);
+    assert_eq!(found("search=nobody"), [""; 0]);
+    assert_eq!(found("tag=a"), ["Blue 100%_team"]);
+    assert_eq!(found("tag=b&search=red"), ["red team"]);
+    assert_eq!(found("status=limited"), ["Amber"]);
+    assert_eq!(found("sort=name&limit=3")[..3], ["Amber", "Blue 100%_team", "red team"]);
+    assert_eq!(found("sort=spend&limit=1"), ["red team"]);
+    assert_eq!(found("sort=last_used")[0], "Amber");
+    house
+        .server
+        .client()
+        .patch(&format!("/v1/spend_keys/{red}"), &json!({ "status": "paused" }))
+        .expect_status(200);
+    assert_eq!(found("status=paused"), ["red team"]);
+    assert!(!found("status=active").contains(&"red team".to_owned()));
+    if over.status == 201 {
+        assert_eq!(found("status=expired"), ["Over"]);
+    }
+    // Every order is walked whole, a page at a time, each key once.
+    for sort in ["created", "name", "spend", "last_used"] {
+        let (mut seen, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = get(&format!("sort={sort}&limit=1&cursor={cursor}"));
+            seen.extend(names(&page, "spend_key_id"));
+            let Some(next) = page["next_cursor"].as_str() else {
+                break;
+            };
+            cursor = next.to_owned();
+        }
+        let count = seen.len();
+        seen.sort();
+        seen.dedup();
+        assert_eq!(
+            (seen.len(), count),
+            (3 + usize::from(over.status == 201), 3 + usize::from(over.status == 201)),
+            "{sort}"
+        );
+    }
+    for (query, param) in [
+        ("status=broken", "status"),
+        ("sort=size", "sort"),
+        ("search=%00", "search"),
+        ("tag=%00", "tag"),
+        ("format=xml", "format"),
+        ("search=a&search=b", "search"),
+    ] {
+        refused(&house, &format!("/v1/spend_keys?{query}"), param);
+    }
+    refused(&house, &format!("/v1/spend_keys?search={}", "x".repeat(256)), "search");
+    let strangers = house
+        .stranger()
+        .get("/v1/spend_keys?search=team")
+        .expect_status(200)
+        .json();
+    assert_eq!(strangers["data"], json!([]));
+}
+
+#[test]
+fn requests_are_found_by_how_they_ended_what_they_called_and_when() {
+    let house = House::new();
+    let (id, key) = house.mint(json!({ "name": "caller" }));
+    let caller = house.caller(&key);
+    let good = caller
+        .post("/v1/chat/completions", &chat("output_tokens=8"))
+        .expect_status(200);
+    let streamed = caller
+        .post("/v1/chat/completions", &chat_stream("output_tokens=8"))
+        .expect_status(200);
+    let throttled = caller.post("/v1/chat/completions", &chat("status=429"));
+    let failed = caller.post("/v1/chat/completions", &chat("status=500"));
+    let rows: Vec<Value> = [&good, &streamed, &throttled, &failed]
+        .map(|answer| house.row(answer))
+        .to_vec();
+    assert!(
+        rows[1]["first_token_ms"].is_u64() && rows[0]["first_token_ms"].is_null(),
+        "{rows:?}"
+    );
+    assert!(rows.iter().all(|row| row["duration_ms"].is_u64()), "{rows:?}");
+    let get = |query: &str| {
+        house
+            .server
+            .client()
+            .get(&format!("/v1/requests?{query}"))
+            .expect_status(200)
+            .json()
+    };
+    let found = |query: &str| names(&get(query), "request_id");
+    let ids: Vec<String> = rows
+        .iter()
+        .map(|row| row["request_id"].as_str().unwrap().to_owned())
+        .collect();
+    let [good, streamed, throttled, failed] = [&ids[0], &ids[1], &ids[2], &ids[3]];
+    assert_eq!(found("status=error"), [failed.clone(), throttled.clone()]);
+    assert_eq!(found("status=completed"), [streamed.clone(), good.clone()]);
+    assert_eq!(found("status=429"), [throttled.clone()]);
+    assert_eq!(found("status=5xx"), [failed.clone()]);
+    assert_eq!(found("status=5xx&model=gpt-4o-mini"), [failed.clone()]);
+    assert_eq!(found("model=gpt-4o-mini").len(), 4);
+    assert_eq!(found("model=gpt-4o").len(), 0);
+    assert_eq!(found("provider=openai").len(), 4);
+    assert_eq!(found("provider=anthropic").len(), 0);
+    assert_eq!(found("usage_source=provider").len(), 2);
+    assert_eq!(
+        found(&format!("spend_key_id={id}&status=completed&limit=1")),
+        [streamed.clone()]
+    );
+    assert_eq!(found(&format!("search={good}")), [good.clone()]);
+    assert_eq!(found(&format!("search={}&status=error", &good[..10])).len(), 2);
+    assert_eq!(found("search=nobody-has-this").len(), 0);
+    assert_eq!(found("from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z").len(), 0);
+    assert_eq!(found("from=2020-01-01T00:00:00Z").len(), 4);
+    for (query, param) in [
+        ("status=6xx", "status"),
+        ("usage_source=x", "usage_source"),
+        ("from=yesterday", "from"),
+        ("from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "to"),
+        ("model=%00", "model"),
+        ("provider=%07", "provider"),
+    ] {
+        refused(&house, &format!("/v1/requests?{query}"), param);
+    }
+    let table = house
+        .server
+        .client()
+        .get("/v1/requests?format=csv&status=error")
+        .expect_status(200);
+    assert_eq!(table.header("content-type"), Some("text/csv; charset=utf-8"));
+    let text = table.text();
+    let lines: Vec<&str> = text.split("\r\n").collect();
+    assert!(
+        lines[0].starts_with("request_id,created_at,status,http_status,"),
+        "{text}"
+    );
+    assert!(
+        lines[1].starts_with(failed.as_str()) && lines[2].starts_with(throttled.as_str()),
+        "{text}"
+    );
+    assert_eq!(lines.len(), 4, "{text}");
+}
+
+#[test]
+fn tables_of_keys_and_customers_hold_every_page_and_run_nothing() {
+    let house = House::new();
+    let client = house.server.client();
+    house.mint(json!({ "name": "=HYPERLINK(\"http://x\")" }));
+    house.mint(json!({ "name": "a, \"b\"" }));
+    let text = client.get("/v1/spend_keys?format=csv").expect_status(200).text();
+    assert!(text.contains(",\"'=HYPERLINK(\"\"http://x\"\")\","), "{text}");
+    assert!(text.contains(",\"a, \"\"b\"\"\","), "{text}");
+    for number in 0..1_005 {
+        house.database.execute(&format!(
+            "INSERT INTO customers (id, merchant_id, name, email, reference_id, created_at) \
+             SELECT gen_random_uuid(), id, 'Customer {number}', 'c{number}@example.com', 'ref-{number}', now() FROM merchants"
+        ));
+    }
+    let text = client.get("/v1/customers?format=csv").expect_status(200).text();
+    assert_eq!(
+        text.split("\r\n").filter(|line| line.contains("@example.com")).count(),
+        1_005
+    );
+    for (search, count) in [("customer%201004", 1), ("C7@", 1), ("ref-100", 6), ("nobody", 0)] {
+        let found = client
+            .get(&format!("/v1/customers?limit=100&search={search}"))
+            .expect_status(200)
+            .json();
+        assert_eq!(found["data"].as_array().unwrap().len(), count, "{search}");
+    }
+    for list in ["plans", "meters", "webhooks"] {
+        let found = client
+            .get(&format!("/v1/{list}?search=nobody"))
+            .expect_status(200)
+            .json();
+        assert_eq!(found["data"], json!([]));
+        refused(&house, &format!("/v1/{list}?search=%00"), "search");
+    }
+}
