@@ -98,7 +98,7 @@ fn draw_one(bars: &Bars<'_>, format: &Format) -> Result<String, String> {
             .bold_line_style(GRID)
             .axis_style(GRID)
             .y_labels(5)
-            .x_labels(format.label_count.min(bars.labels.len()))
+            .x_labels(format.label_count.min(bars.labels.len()).max(1))
             .x_label_formatter(&label)
             .y_label_formatter(&|height| (bars.scale)(*height))
             .label_style::<TextStyle<'_>>(font)

@@ -75,7 +75,7 @@ type Bound = BoxedSqlQuery<'static, Pg, SqlQuery>;
 
 fn bound(query: Bound, (merchant, search, range): (MerchantId, &RequestSearch, Range)) -> Bound {
     let (filter, id) = (&search.filter, &search.search);
-    let word = Some(id.text()).filter(|text| !text.is_empty() && RequestId::beginning(text).is_none());
+    let word = Some(id.text()).filter(|_| is_word(search));
     let (lowest, highest) = match search.ending {
         Some(Ending::Status(lowest, highest)) => (Some(i32::from(lowest)), Some(i32::from(highest))),
         None | Some(Ending::Outcome(_)) => (None, None),
@@ -140,6 +140,11 @@ struct Statement {
 
 impl Statement {
     fn of(search: &RequestSearch) -> Self {
+        if is_word(search) {
+            return Self {
+                source: OF_WORD.to_owned(),
+            };
+        }
         let (places, also) = places(search);
         let joined = |form: fn(&Place) -> String, joint: &str| places.iter().map(form).collect::<Vec<_>>().join(joint);
         let columns = joined(|(column, _)| (*column).to_owned(), ", ");
@@ -169,23 +174,10 @@ impl Statement {
         )
     }
 
-    /// The last row that was looked through, where that was not all there is.
+    /// The last row that was looked through, where that may not be all there is.
     fn end(&self) -> String {
-        format!(
-            "SELECT id {} OFFSET {} LIMIT 1",
-            self.source
-                .replace("WHERE ", &format!("WHERE {} AND ", all_parameters())),
-            LOOKED_THROUGH - 1
-        )
+        format!("SELECT id {} OFFSET {} LIMIT 1", self.source, LOOKED_THROUGH - 1)
     }
-}
-
-/// Every parameter must stand in the text, or Postgres does not know what it is.
-fn all_parameters() -> String {
-    "($4::uuid, $5::uuid, $6::uuid, $7::jsonb, $8::text, $9::text, $10::text, $11::int, $12::int, $13::text, $14::text) \
-     IS NOT DISTINCT FROM ($4::uuid, $5::uuid, $6::uuid, $7::jsonb, $8::text, $9::text, $10::text, $11::int, $12::int, \
-     $13::text, $14::text)"
-        .to_owned()
 }
 
 /// The columns of the index that is gone through, and what else holds of all of its rows.
@@ -199,10 +191,8 @@ fn places(search: &RequestSearch) -> (Vec<Place>, &'static str) {
         Some(Ending::Status(lowest, _)) => lowest >= 400,
         None | Some(Ending::Outcome(Outcome::Completed)) => false,
     };
-    let is_word = !search.search.is_empty() && RequestId::beginning(search.search.text()).is_none();
     match (filter.customer_id, filter.meter_id, filter.spend_key_id) {
         _ if filter.has_metadata() => (vec![merchant], " AND metadata @> $7"),
-        _ if is_word => (vec![merchant], OF_WORD),
         (Some(_), Some(_), _) => (vec![customer, meter], ""),
         (Some(_), None, _) => (vec![customer], ""),
         (None, _, Some(_)) => (vec![key], ""),
@@ -213,8 +203,16 @@ fn places(search: &RequestSearch) -> (Vec<Place>, &'static str) {
     }
 }
 
-const OF_WORD: &str = " AND id = ANY (ARRAY(SELECT id FROM requests WHERE merchant_id = $1 AND caller_id = $14 \
-    UNION ALL SELECT id FROM requests WHERE merchant_id = $1 AND response_id = $14 AND response_id LIKE 'resp\\_%'))";
+/// Whether a whole id is looked for, which is not one of ours.
+fn is_word(search: &RequestSearch) -> bool {
+    !search.search.is_empty() && RequestId::beginning(search.search.text()).is_none()
+}
+
+/// The few requests that have this id.
+const OF_WORD: &str = "FROM requests WHERE merchant_id = $1 AND id < $2 AND id >= $3 AND id = ANY (ARRAY( \
+    SELECT id FROM requests WHERE merchant_id = $1 AND caller_id = $14 UNION ALL \
+    SELECT id FROM requests WHERE merchant_id = $1 AND response_id = $14 AND response_id LIKE 'resp\\_%')) \
+    ORDER BY id DESC";
 
 #[derive(QueryableByName)]
 struct Id {

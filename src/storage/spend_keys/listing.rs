@@ -98,7 +98,8 @@ impl KeyOrder {
     /// What keys are compared by beside their ids, which comparison holds of those behind the cursor, and the order.
     const fn terms(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::Created => ("k.created_at", "<", "DESC"),
+            // All keys have the same.
+            Self::Created => ("k.merchant_id", "<", "DESC"),
             Self::Name => ("lower(k.name)", ">", "ASC"),
             Self::Spend => ("coalesce(c.total_spend, 0)", "<", "DESC"),
             Self::LastUsed => ("coalesce(c.last_used_at, '-infinity')", "<", "DESC"),
