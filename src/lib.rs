@@ -36,6 +36,7 @@
 //! - what the books must satisfy: `storage::proof`; older names of fields and paths: `http::vocabulary`
 //! - what is counted and shown at `/metrics`: `engine::metrics`; of a call: `gateway::watch`; spans: `gateway::trace`; who
 //!   gets them: `app::otlp`
+//! - what is summed of all that goes through: `domain::traffic`, kept by `storage::writer`, shown by `http::traffic`
 //! - what is stored: `migrations/` and the file of its noun in `storage`
 //!
 //! # Glossary

@@ -137,7 +137,9 @@ fn in_classes(drawn: &str, bars: &Bars<'_>, format: &Format) -> String {
         text = text.replace(&format!("fill=\"{color}\""), &format!("class=\"{class}\""));
         text = text.replace(&format!("stroke=\"{color}\""), &format!("class=\"{class}\""));
     }
-    text
+    [" opacity=\"1\"", " stroke=\"none\"", " stroke-width=\"1\""]
+        .iter()
+        .fold(text, |text, usual| text.replace(usual, ""))
 }
 
 #[cfg(test)]
