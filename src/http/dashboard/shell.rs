@@ -25,20 +25,20 @@ pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     AiSpend,
+    Overview,
+    Requests,
     Calls,
-    Wallet,
-    Secrets,
-    Providers,
-    Proof,
-    Audit,
     Customers,
     Subscriptions,
     Plans,
     Bundles,
     Meters,
     Webhooks,
-    Overview,
-    Requests,
+    Wallet,
+    Secrets,
+    Providers,
+    Proof,
+    Audit,
 }
 
 /// One entry of the navigation.
@@ -60,6 +60,8 @@ const NAVIGATION: &[Group] = &[
         label: "",
         entries: &[
             entry(Place::AiSpend, "AI Spend", "/dashboard/spend_keys"),
+            entry(Place::Overview, "Overview", "/dashboard/overview"),
+            entry(Place::Requests, "Requests", "/dashboard/requests"),
             entry(Place::Calls, "In flight", "/dashboard/calls"),
         ],
     },
@@ -89,26 +91,6 @@ const NAVIGATION: &[Group] = &[
 const fn entry(place: Place, label: &'static str, path: &'static str) -> Entry {
     Entry { place, label, path }
 }
-const NAVIGATION: &[Group] = &[Group {
-    label: "",
-    entries: &[
-        Entry {
-            place: Place::AiSpend,
-            label: "AI Spend",
-            path: "/dashboard/spend_keys",
-        },
-        Entry {
-            place: Place::Overview,
-            label: "Overview",
-            path: "/dashboard/overview",
-        },
-        Entry {
-            place: Place::Requests,
-            label: "Requests",
-            path: "/dashboard/requests",
-        },
-    ],
-}];
 
 /// What was just done, by the word that a form's answer leads back with: `?done=paused`.
 const DONE: &[(&str, &str)] = &[
