@@ -193,7 +193,13 @@ fn a_credential_that_was_changed_in_its_file_and_a_provider_that_was_added_serve
     body["model"] = "ours/some-model".into();
     let served = office.server.client().post("/v1/chat/completions", &body);
     served.expect_status(200);
+    assert!(has_provider(&office, "ours"));
     office.reload("", READ);
-    let gone = office.server.client().post("/v1/chat/completions", &body);
-    assert_eq!(gone.error_code(), "model_not_found");
+    assert!(!has_provider(&office, "ours") && has_provider(&office, "openai"));
+}
+
+fn has_provider(office: &Office, name: &str) -> bool {
+    let listed = office.operator("/providers");
+    let mut providers = listed["data"].as_array().unwrap().iter();
+    providers.any(|provider| provider["name"] == name)
 }
