@@ -152,6 +152,7 @@ impl Sessions {
     }
 }
 
+#[expect(clippy::manual_async_fn, reason = "the streams are spelled as the trait spells them")]
 impl SessionManager for Sessions {
     type Error = SessionError;
     type Transport = <LocalSessionManager as SessionManager>::Transport;
