@@ -7,6 +7,7 @@ mod check;
 mod client;
 mod completions;
 mod customers;
+mod dashboard;
 mod doctor;
 mod env;
 mod failure;
@@ -81,6 +82,8 @@ enum Command {
     Migrate,
     /// Asks the server of this configuration whether it is ready; ends with 1 where it is not.
     Health,
+    /// Makes a link that signs in to the dashboard once.
+    Dashboard(dashboard::DashboardArguments),
     /// Tenants.
     #[command(subcommand)]
     Merchants(merchants::MerchantCommand),
@@ -165,6 +168,7 @@ async fn ask(place: &PlaceArguments, command: Command, output: Output) -> Result
     match command {
         Command::Doctor => return doctor::run(&client, &config, output).await,
         Command::Run(arguments) => return run::run(*arguments, &client, output).await,
+        Command::Dashboard(arguments) => dashboard::run(arguments, &client, output).await,
         Command::Merchants(command) => merchants::run(command, &client, output).await,
         Command::Keys(command) => keys::run(command, &client, output).await,
         Command::Wallets(command) => wallets::run(command, &client, output).await,
