@@ -38,6 +38,46 @@ pub struct Actor {
     pub name: String,
 }
 
+impl Actor {
+    /// Whoever has the operator's token.
+    pub fn operator() -> Self {
+        Self {
+            kind: ActorKind::Operator,
+            name: "command line".to_owned(),
+        }
+    }
+}
+
+/// Stores what the operator has done to a merchant beyond what a key of his could do: after it is done, because only
+/// then it is known whose it is.
+pub async fn note_operator(
+    state: &State,
+    merchant_id: MerchantId,
+    action: &str,
+    target: String,
+) -> Result<(), ApiError> {
+    let actor = Actor::operator();
+    let event = NewAuditEvent {
+        id: new_id(state, merchant_id)?,
+        merchant_id,
+        actor_kind: actor.kind,
+        actor: actor.name,
+        action: action.to_owned(),
+        target: Some(target),
+        address: None,
+    };
+    let outcome = AuditOutcome {
+        status: 200,
+        target: None,
+        asked: None,
+    };
+    let work = state.database.run(move |connection| {
+        rows::begin(connection, &event)?;
+        rows::finish(connection, event.id, &outcome)
+    });
+    Ok(work.await?)
+}
+
 /// The body that a change came with, without secrets: put among the request's extensions by whoever reads it.
 #[derive(Clone, Debug)]
 struct Asked(Value);
@@ -174,9 +214,8 @@ fn begin(request: &ServiceRequest) -> Result<Option<(State, NewAuditEvent)>, Api
     let Some((merchant_id, actor)) = caller(request.request(), state) else {
         return Ok(None);
     };
-    let random = random::bits().map_err(|error| ApiError::internal("making an id", &error))?;
     let event = NewAuditEvent {
-        id: AuditEventId::compose_in_order(merchant_id.mode(), state.clock.wall_us(), random),
+        id: new_id(state, merchant_id)?,
         merchant_id,
         actor_kind: actor.kind,
         actor: actor.name,
@@ -185,6 +224,15 @@ fn begin(request: &ServiceRequest) -> Result<Option<(State, NewAuditEvent)>, Api
         address: client_address(request.request(), &state.edge().trusted_proxies).map(|address| address.to_string()),
     };
     Ok(Some((state.clone(), event)))
+}
+
+fn new_id(state: &State, merchant_id: MerchantId) -> Result<AuditEventId, ApiError> {
+    let random = random::bits().map_err(|error| ApiError::internal("making an id", &error))?;
+    Ok(AuditEventId::compose_in_order(
+        merchant_id.mode(),
+        state.clock.wall_us(),
+        random,
+    ))
 }
 
 /// What the path names, where its pattern has an id. A middleware stands before the route that would know.
@@ -305,71 +353,5 @@ fn is_secret(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_route_is_told_as_noun_and_verb() {
-        let table = [
-            ("POST", "/v1/spend_keys", "spend_keys.create"),
-            ("PUT", "/v1/spend_keys/{id}", "spend_keys.update"),
-            ("DELETE", "/v1/manage/spend_keys/{id}", "spend_keys.delete"),
-            ("POST", "/v1/spend-keys/{id}/rotate", "spend_keys.rotate"),
-            (
-                "POST",
-                "/v1/webhooks/{id}/deliveries/{delivery}/replay",
-                "webhooks.replay",
-            ),
-            ("POST", "/v1/wallet/fund", "wallet.fund"),
-            ("POST", "/dashboard/spend_keys/{id}/pause", "spend_keys.pause"),
-            ("POST", "/dashboard/spend_keys/{id}", "spend_keys.update"),
-            ("POST", "/operator/wallets/{id}/fund", "wallets.fund"),
-        ];
-        for (method, pattern, action) in table {
-            let method = Method::from_bytes(method.as_bytes()).unwrap();
-            assert_eq!(action_of(&method, pattern), action, "{pattern}");
-        }
-    }
-
-    #[test]
-    fn what_is_changed_is_read_from_the_path() {
-        let table = [
-            (
-                "/v1/spend_keys/{id}/rotate",
-                "/v1/spend_keys/spk_1/rotate",
-                Some("spk_1"),
-            ),
-            ("/v1/customers/{id}", "/v1/customers/jane%40x", Some("jane@x")),
-            ("/v1/spend_keys", "/v1/spend_keys", None),
-        ];
-        for (pattern, path, target) in table {
-            assert_eq!(named(pattern, path).as_deref(), target, "{path}");
-        }
-    }
-
-    #[test]
-    fn secrets_are_hidden_wherever_they_stand_and_ids_are_not() {
-        let body = json!({
-            "name": "n", "api_key": "sk-1", "spend_key_id": "spk_1", "nested": {"client_secret": "s", "amount": "5"},
-            "contact": {"phone": "+1"}, "list": [{"token": "t"}], "key": null, "long": "x".repeat(400),
-        });
-        let shown = shown("", &body);
-        assert_eq!(shown["api_key"], HIDDEN);
-        assert_eq!(shown["spend_key_id"], "spk_1");
-        assert_eq!(shown["nested"], json!({"client_secret": HIDDEN, "amount": "5"}));
-        assert_eq!(shown["contact"], HIDDEN);
-        assert_eq!(shown["list"], json!([{"token": HIDDEN}]));
-        assert_eq!(shown["key"], Value::Null);
-        assert_eq!(shown["long"].as_str().unwrap().chars().count(), TEXT_LIMIT + 1);
-    }
-
-    #[test]
-    fn what_was_made_is_found_by_its_noun() {
-        assert_eq!(
-            id_in(&json!({"spend_key_id": "spk_1", "wallet_id": "wal_1"}), "spend_keys").as_deref(),
-            Some("spk_1")
-        );
-        assert_eq!(id_in(&json!({"id": "x"}), "checkout_sessions").as_deref(), Some("x"));
-        assert_eq!(id_in(&json!([1]), "spend_keys"), None);
-    }
-}
+#[path = "audit_tests.rs"]
+mod tests;

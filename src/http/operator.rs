@@ -29,6 +29,7 @@ use crate::storage::merchants::{self, MerchantRow, NewMerchant};
 use crate::storage::wallets::{self, WalletRow};
 
 use self::token::{OperatorAuth, OperatorToken};
+use super::audit;
 use super::error::ApiError;
 use super::fields::Fields;
 use super::json_body::JsonBody;
@@ -50,6 +51,15 @@ enum NewKey {
 }
 
 impl NewKey {
+    /// What its kind is called in the audit log, and the field of its id.
+    const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Secret => ("secret_keys", "secret_key_id"),
+            Self::Wallet => ("wallet_keys", "wallet_key_id"),
+            Self::Spend => ("spend_keys", "spend_key_id"),
+        }
+    }
+
     fn from_name(name: &str) -> Option<Self> {
         match name {
             "secret" => Some(Self::Secret),
@@ -81,6 +91,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
             web::scope("/operator/v1")
                 .configure(super::routes::configure)
                 .default_service(web::to(super::not_found))
+                .wrap(from_fn(audit::record))
                 .wrap(from_fn(acting::as_merchant)),
         )
         .service(plain("/operator/status").route(web::get().to(status::show)))
@@ -174,6 +185,8 @@ pub async fn create_key(_: OperatorAuth, state: State, body: JsonBody) -> Result
         .and_then(Value::as_str)
         .and_then(|text| text.parse().ok());
     let (merchant, wallet_id) = find_owner(&state, merchant_id, wallet_id).await?;
+    let owner_id = merchant.id;
+    let (noun, id_field) = kind.names();
     let key = match kind {
         NewKey::Spend => {
             let creation = Creation::read(&settings, state.now().wall_ms)?;
@@ -200,6 +213,8 @@ pub async fn create_key(_: OperatorAuth, state: State, body: JsonBody) -> Result
             secret_keys::mint(&state, merchant, name).await?
         }
     };
+    let id = key.get(id_field).and_then(Value::as_str).unwrap_or_default();
+    audit::note_operator(&state, owner_id, &format!("{noun}.create"), id.to_owned()).await?;
     Ok(HttpResponse::Created().json(key))
 }
 
@@ -220,6 +235,7 @@ pub async fn set_funding(
             .run(move |connection| wallets::set_funding(connection, wallet.merchant_id, wallet.id, funding));
         let row = work.await?;
         state.accounts.set_funding(row.id, funding).await?;
+        audit::note_operator(&state, wallet.merchant_id, "wallets.funding", wallet.id.to_string()).await?;
         Ok(state.accounts.read(row.id).await?.unwrap_or(row.account))
     });
     Ok(HttpResponse::Ok().json(show_wallet(wallet.id, account.await?)))
@@ -248,7 +264,11 @@ pub async fn fund(
         note,
     };
     let movement_id = movement.id;
-    let account = to_the_end(async move { Ok(state.accounts.post(movement).await?) });
+    let account = to_the_end(async move {
+        let account = state.accounts.post(movement).await?;
+        audit::note_operator(&state, wallet.merchant_id, "wallets.fund", wallet.id.to_string()).await?;
+        Ok(account)
+    });
     let mut shown = show_wallet(wallet.id, account.await?);
     shown["movement_id"] = json!(movement_id);
     Ok(HttpResponse::Ok().json(shown))

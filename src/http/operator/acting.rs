@@ -14,6 +14,7 @@ use super::find_owner;
 use super::token::admit;
 use crate::domain::ids::{MerchantId, SecretKeyId};
 use crate::engine::keyring::SecretKey;
+use crate::http::audit::Actor;
 use crate::http::auth::KeyManagerAuth;
 use crate::http::error::ApiError;
 use crate::http::state::AppState;
@@ -43,6 +44,7 @@ async fn enter(request: &ServiceRequest) -> Result<(), ApiError> {
     };
     let mut extensions = request.extensions_mut();
     extensions.insert(operator);
+    extensions.insert(Actor::operator());
     extensions.insert(KeyManagerAuth::Secret(Arc::new(key)));
     Ok(())
 }
