@@ -149,9 +149,9 @@ fn requests_are_found_by_how_they_ended_what_they_called_and_when() {
     let [good, streamed, throttled, failed] = [&ids[0], &ids[1], &ids[2], &ids[3]];
     assert_eq!(found("status=error"), [failed.clone(), throttled.clone()]);
     assert_eq!(found("status=completed"), [streamed.clone(), good.clone()]);
-    assert_eq!(found("status=429"), [throttled.clone()]);
-    assert_eq!(found("status=5xx"), [failed.clone()]);
-    assert_eq!(found("status=5xx&model=gpt-4o-mini"), [failed.clone()]);
+    assert_eq!(found("status=429"), [throttled.as_str()]);
+    assert_eq!(found("status=5xx"), [failed.as_str()]);
+    assert_eq!(found("status=5xx&model=gpt-4o-mini"), [failed.as_str()]);
     assert_eq!(found("model=gpt-4o-mini").len(), 4);
     assert_eq!(found("model=gpt-4o").len(), 0);
     assert_eq!(found("provider=openai").len(), 4);
@@ -159,9 +159,9 @@ fn requests_are_found_by_how_they_ended_what_they_called_and_when() {
     assert_eq!(found("usage_source=provider").len(), 2);
     assert_eq!(
         found(&format!("spend_key_id={id}&status=completed&limit=1")),
-        [streamed.clone()]
+        [streamed.as_str()]
     );
-    assert_eq!(found(&format!("search={good}")), [good.clone()]);
+    assert_eq!(found(&format!("search={good}")), [good.as_str()]);
     assert_eq!(found(&format!("search={}&status=error", &good[..10])).len(), 2);
     assert_eq!(found("search=nobody-has-this").len(), 0);
     assert_eq!(found("from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z").len(), 0);

@@ -199,7 +199,8 @@ mod tests {
     #[test]
     fn nothing_is_exported_unless_an_endpoint_is_set_and_nothing_forbids_it() {
         let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318");
-        let table: [(&[(&str, &str)], (bool, bool)); 8] = [
+        type Case<'a> = (&'a [(&'a str, &'a str)], (bool, bool));
+        let table: [Case<'_>; 8] = [
             (&[], (false, false)),
             (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")], (false, false)),
             (&[("OTEL_TRACES_EXPORTER", "otlp")], (false, false)),

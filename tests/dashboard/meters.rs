@@ -85,7 +85,8 @@ fn a_meter_is_made_with_its_tiers_edited_and_deleted() {
 fn what_is_wrong_with_a_tier_is_told_by_its_row_and_nothing_typed_is_lost() {
     let (house, mut visitor) = house_and_visitor();
     let base = [("name", "n"), ("rate_type", "percentage"), ("tier_type", "minutes")];
-    let table: [(Vec<(&str, &str)>, &str, &str); 5] = [
+    type Case<'a> = (Vec<(&'a str, &'a str)>, &'a str, &'a str);
+    let table: [Case<'_>; 5] = [
         (vec![], "wrong-tiers", "Must have at least one tier"),
         (tier("5", "1").to_vec(), "wrong-tiers", "Row 1, start: must be"),
         (

@@ -134,7 +134,8 @@ fn what_is_wrong_with_a_plan_stands_beside_its_field_and_nothing_typed_is_lost()
         ("billing_interval", "month"),
         ("meter_ids", tokens.as_str()),
     ];
-    let table: [(Vec<(&str, &str)>, &str, &str); 5] = [
+    type Case<'a> = (Vec<(&'a str, &'a str)>, &'a str, &'a str);
+    let table: [Case<'_>; 5] = [
         (
             vec![("period_amount", "a lot")],
             "wrong-period_amount",

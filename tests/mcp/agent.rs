@@ -86,11 +86,11 @@ pub fn last_message(answer: &Answer) -> Value {
     if text.starts_with('{') {
         return answer.json();
     }
-    let data = text
+    let mut data = text
         .lines()
         .filter_map(|line| line.strip_prefix("data:"))
         .map(str::trim);
-    let last = data.filter(|data| !data.is_empty()).next_back();
+    let last = data.rfind(|data| !data.is_empty());
     serde_json::from_str(last.unwrap_or_default()).unwrap_or_else(|error| panic!("{error} in {text}"))
 }
 

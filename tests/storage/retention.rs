@@ -53,11 +53,11 @@ fn assert_proved(storage: &mut Storage, tenant: Tenant) {
 fn record(tenant: Tenant, crowd: &Crowd, number: usize) -> (OpenRequest, Settlement) {
     let mut record = request(tenant, crowd, number, NOON_MS - number as i64 * DAY_MS / 3);
     if let Some(metered) = &mut record.0.metered
-        && number % 7 == 0
+        && number.is_multiple_of(7)
     {
         metered.caller_id = format!("theirs {number}");
     }
-    record.0.attempt_of = (number % 11 == 0).then_some(record.0.id);
+    record.0.attempt_of = (number.is_multiple_of(11)).then_some(record.0.id);
     record
 }
 

@@ -64,12 +64,7 @@ impl ErrorType {
             return Self(ERROR_TYPES.len() - 2);
         }
         let named = |word: &&str| word.parse() == Ok(status);
-        Self(
-            ERROR_TYPES
-                .iter()
-                .position(|word| named(&word))
-                .unwrap_or(ERROR_TYPES.len() - 1),
-        )
+        Self(ERROR_TYPES.iter().position(named).unwrap_or(ERROR_TYPES.len() - 1))
     }
 
     pub const fn word(self) -> &'static str {
@@ -258,11 +253,14 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 type Operations = Vec<Arc<CallSeries>>;
 
+/// By provider and model.
+type Series = HashMap<Arc<str>, HashMap<Arc<str>, Operations>>;
+
 /// One worker's way to its series; it stays on the worker's thread.
 #[derive(Debug)]
 pub struct CallRecorder {
     table: Arc<CallTable>,
-    own: RefCell<HashMap<Arc<str>, HashMap<Arc<str>, Operations>>>,
+    own: RefCell<Series>,
 }
 
 impl CallRecorder {

@@ -162,7 +162,7 @@ impl Page {
                 .iter()
                 .map(|(of, label)| Period {
                     days: *of,
-                    label: *label,
+                    label,
                     is_chosen: *of == days,
                 })
                 .collect(),

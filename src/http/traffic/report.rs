@@ -118,7 +118,8 @@ impl Report {
 
     /// By models or providers, the dearest first; those behind the first so many are the last one's, which has no name.
     pub fn groups(&self, dimension: Dimension, most: usize) -> Vec<Group> {
-        let mut groups: BTreeMap<(String, Option<String>), (TrafficFigures, Vec<&TrafficPart>)> = BTreeMap::new();
+        type Sum<'a> = (TrafficFigures, Vec<&'a TrafficPart>);
+        let mut groups: BTreeMap<(String, Option<String>), Sum<'_>> = BTreeMap::new();
         for part in &self.parts {
             let (sum, parts) = groups.entry(name(dimension, &part.provider, &part.model)).or_default();
             *sum = sum.plus(part.figures);

@@ -113,7 +113,8 @@ impl BundleRow {
         let priced = form.texts("bundle_cost").zip(form.texts("bundle_credit"));
         let removed: Vec<&str> = form.texts("bundle_removed").collect();
         let default = form.text("default_bundle");
-        let row = |(place, ((id, name), (cost, credit))): (usize, ((&str, &str), (&str, &str)))| Self {
+        type Typed<'a> = ((&'a str, &'a str), (&'a str, &'a str));
+        let row = |(place, ((id, name), (cost, credit))): (usize, Typed<'_>)| Self {
             id: id.to_owned(),
             name: name.to_owned(),
             cost: cost.to_owned(),
