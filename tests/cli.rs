@@ -3,6 +3,7 @@
 
 mod access;
 mod check;
+mod dashboard;
 mod import;
 mod keys;
 mod prices;

@@ -223,3 +223,32 @@ fn every_change_is_in_the_audit_log_with_who_asked_and_without_secrets() {
     assert!(visitor.page(&path).contains("<td>rotate</td>"));
     assert_eq!(house.stranger().get("/v1/audit_events").json()["data"], json!([]));
 }
+
+#[test]
+fn what_the_cards_show_is_had_as_a_table_and_is_found_by_name_status_and_tag() {
+    let (house, mut visitor) = house_and_visitor();
+    house.mint(json!({ "name": "alpha", "tags": ["red"] }));
+    let (beta, _) = house.mint(json!({ "name": "=beta", "tags": ["blue"] }));
+    visitor
+        .submit(&format!("{HOME}/{beta}"), &format!("{HOME}/{beta}/pause"), &[])
+        .expect_status(303);
+    for (query, found, missing) in [
+        ("search=ALPH", "alpha", "=beta"),
+        ("status=paused", "=beta", "alpha"),
+        ("tag=red", "alpha", "=beta"),
+    ] {
+        let page = visitor.page(&format!("{HOME}?{query}"));
+        let named = |name: &str| page.contains(&format!(">{name}</a>"));
+        assert!(named(found) && !named(missing), "{query}");
+        let table = visitor.get(&format!("{HOME}/table?{query}")).expect_status(200);
+        assert!(table.header("content-type").unwrap().starts_with("text/csv"));
+        assert_eq!(table.text().lines().count(), 2, "{query}: {}", table.text());
+    }
+    let whole = visitor.page(&format!("{HOME}/table"));
+    assert!(
+        whole.contains("alpha") && !whole.contains(",=beta"),
+        "a cell would be run as a formula: {whole}"
+    );
+    assert!(visitor.page(&format!("{HOME}?search=nothing")).contains("No key fits"));
+    assert_eq!(visitor.get(&format!("{HOME}?status=nonsense")).status, 400);
+}

@@ -16,6 +16,7 @@ use crate::domain::cursor::Cursor;
 use crate::http::customers as api;
 use crate::http::error::ApiError;
 use crate::http::plain;
+use crate::http::query::Query;
 use crate::storage::customers::CustomerRow;
 
 use super::listing::Listing;
@@ -33,6 +34,7 @@ pub fn configure(config: &mut ServiceConfig) {
                 .route(web::post().to(change::create)),
         )
         .service(plain("/customers/new").route(web::get().to(change::show_new)))
+        .service(plain("/customers/table").route(web::get().to(table)))
         .service(
             plain("/customers/{id}")
                 .route(web::get().to(one::show))
@@ -76,6 +78,12 @@ async fn list(visit: Visit) -> Result<HttpResponse, ApiError> {
         listing,
     };
     shell::page(StatusCode::OK, &page)
+}
+
+/// GET of all that the filters choose, as CSV.
+async fn table(visit: Visit) -> Result<HttpResponse, ApiError> {
+    let query = Query::parse(&format!("{}&format=csv", visit.request.query_string()));
+    api::list(visit.auth()?, visit.state.clone(), query).await
 }
 
 impl Row {

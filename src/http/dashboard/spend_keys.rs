@@ -38,6 +38,7 @@ pub fn configure(config: &mut ServiceConfig) {
         )
         .service(plain("/spend_keys/new").route(web::get().to(change::show_new)))
         .service(plain("/spend_keys/live").route(web::get().to(live::show)))
+        .service(plain("/spend_keys/table").route(web::get().to(table)))
         .service(
             plain("/spend_keys/{id}")
                 .route(web::get().to(show))
@@ -63,6 +64,8 @@ struct ListPage {
     is_narrowed: bool,
     is_first_page: bool,
     next: Option<String>,
+    /// Where the same is as CSV.
+    table: String,
 }
 
 #[derive(Template)]
@@ -100,15 +103,12 @@ async fn list(
         .finish();
     let found = ask::answer(api::list(auth, state.clone(), Query::parse(&asked)).await)?;
     let now_ms = state.now().wall_ms;
-    let next = ask::next_cursor(&found).map(|cursor| {
-        let more = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("search", &search)
-            .append_pair("status", &status)
-            .append_pair("tag", &tag)
-            .append_pair("cursor", &cursor)
-            .finish();
-        format!("{PATH}?{more}")
-    });
+    let choices = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("search", &search)
+        .append_pair("status", &status)
+        .append_pair("tag", &tag)
+        .finish();
+    let next = ask::next_cursor(&found).map(|cursor| format!("{PATH}?{choices}&cursor={cursor}"));
     let page = ListPage {
         shell: Shell::new(&session, &request, Place::AiSpend),
         cards: ask::items(&found).iter().map(|key| Card::read(key, now_ms)).collect(),
@@ -118,8 +118,15 @@ async fn list(
         status,
         tag,
         next,
+        table: format!("{PATH}/table?{choices}"),
     };
     shell::page(StatusCode::OK, &page)
+}
+
+/// GET of all that the filters choose, as CSV.
+async fn table(request: HttpRequest, auth: KeyManagerAuth, state: State) -> Result<HttpResponse, ApiError> {
+    let query = Query::parse(&format!("{}&format=csv", request.query_string()));
+    api::list(auth, state, query).await
 }
 
 /// GET of one key.
