@@ -18,7 +18,7 @@ fn wait_for(house: &House, count: i64) {
 fn what_went_through_is_summed_by_model_provider_and_key() {
     let house = House::new();
     let (_, key) = house.mint(json!({ "name": "blue" }));
-    let (_, other) = house.mint(json!({ "name": "red" }));
+    let (_, other) = house.mint(json!({ "name": "red", "request_shape": "anthropic" }));
     let (blue, red) = (house.caller(&key), house.caller(&other));
     for _ in 0..3 {
         blue.post("/v1/chat/completions", &chat("output_tokens=40"))
@@ -27,7 +27,7 @@ fn what_went_through_is_summed_by_model_provider_and_key() {
     blue.post("/v1/chat/completions", &chat_stream("output_tokens=8"))
         .expect_status(200);
     red.post("/v1/messages", &message("output_tokens=2")).expect_status(200);
-    red.post("/v1/chat/completions", &chat("status=429"));
+    red.post("/v1/messages", &message("status=429"));
     wait_for(&house, 6);
     let get = |query: &str| -> Value {
         house
@@ -63,6 +63,27 @@ fn what_went_through_is_summed_by_model_provider_and_key() {
         .json();
     assert_eq!(usage["totals"]["total_cost"], totals["total_cost"]);
     assert_eq!(usage["totals"]["total_usage_tokens"], totals["total_tokens"]);
+    groups_add_up(&house, totals);
+    assert_eq!(
+        get("group_by=spend_key")["groups"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|key| key["name"] == "blue")
+            .count(),
+        1
+    );
+    others_see_nothing_and_junk_is_refused(&house);
+    assert_eq!(blue.get("/v1/traffic").status, 403);
+    house.books_agree();
+}
+
+/// Groups of each kind, their series and what is left of them come to the totals.
+fn groups_add_up(house: &House, totals: &Value) {
+    let get = |query: &str| -> Value {
+        let path = format!("/v1/traffic?{query}");
+        house.server.client().get(&path).expect_status(200).json()
+    };
     for group_by in ["model", "provider", "spend_key"] {
         let report = get(&format!("group_by={group_by}&interval=hour"));
         let groups = report["groups"].as_array().unwrap();
@@ -83,15 +104,9 @@ fn what_went_through_is_summed_by_model_provider_and_key() {
         let table = house.server.client().get(&path).expect_status(200).text();
         assert_eq!(table.split("\r\n").count(), 2 + 2 * 7, "{table}");
     }
-    assert_eq!(
-        get("group_by=spend_key")["groups"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|key| key["name"] == "blue")
-            .count(),
-        1
-    );
+}
+
+fn others_see_nothing_and_junk_is_refused(house: &House) {
     let stranger = house.stranger().get("/v1/traffic").expect_status(200).json();
     assert_eq!(
         (&stranger["totals"]["total_requests"], &stranger["groups"]),
@@ -111,8 +126,6 @@ fn what_went_through_is_summed_by_model_provider_and_key() {
             .expect_status(400);
         assert_eq!(answer.json()["error"]["param"], param, "{query}");
     }
-    assert_eq!(blue.get("/v1/traffic").status, 403);
-    house.books_agree();
 }
 
 #[test]

@@ -25,6 +25,10 @@ pub struct CatalogueSource {
 }
 
 impl CatalogueSource {
+    pub fn new(simulated: Simulated, stored: Arc<ProviderKeys>) -> Self {
+        Self { simulated, stored }
+    }
+
     /// The gateway's settings by this configuration.
     pub fn load(&self, config: &Config, environment: &Environment) -> Result<GatewaySettings, StartError> {
         let demo = match self.simulated.providers {

@@ -107,20 +107,16 @@ impl Serving {
             webhook_hosts: read_places(&config.webhooks.allow_private_hosts).map_err(StartError::Webhooks)?,
             bell: Bell::default(),
         };
-        let last_sequences = &booted.last_sequences;
-        let journal = Journal::open(booted.journal, &config.journal, last_sequences, workers)?;
+        let journal = Journal::open(booted.journal, &config.journal, &booted.last_sequences, workers)?;
         let journal = Arc::new(journal);
         let billing = start_billing(config, &shared, &journal, booted.sink.ringing(shared.bell.clone()))?;
         let lease = LeaseKeeper::start(booted.lease, booted.database.clone())?;
         let (exporting, telemetry) = otlp::start(&shared.metrics);
         let environment = Environment::of_process();
-        let source = CatalogueSource {
-            simulated,
-            stored: shared.provider_keys.clone(),
-        };
+        let source = CatalogueSource::new(simulated, shared.provider_keys.clone());
         let gateway = open_gateway(config, &shared, source.load(config, &environment)?, telemetry)?;
-        let checkout = super::checkout::open(&config.checkout, &trust(config)?, &environment);
-        let checkout = checkout.map_err(StartError::Checkout)?;
+        let checkout =
+            super::checkout::open(&config.checkout, &trust(config)?, &environment).map_err(StartError::Checkout)?;
         let from_gateway = (checkout, gateway.live_calls().clone());
         let state = app_state(config, &shared, (booted.database.clone(), booted.keyring), from_gateway)?;
         http::mcp::start(&state, listener.local_addr()?);

@@ -221,7 +221,8 @@ fn every_change_is_in_the_audit_log_with_who_asked_and_without_secrets() {
         .json();
     assert_eq!(only["data"].as_array().unwrap().len(), 1);
     assert!(visitor.page(&path).contains("<td>rotate</td>"));
-    assert_eq!(house.stranger().get("/v1/audit_events").json()["data"], json!([]));
+    let his = house.stranger().get("/v1/audit_events").json().to_string();
+    assert!(!his.contains(&id) && !his.contains("provider_keys"), "{his}");
 }
 
 #[test]

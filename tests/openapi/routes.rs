@@ -9,16 +9,24 @@ use actix_web::dev::ResourceMap;
 use actix_web::test::{TestRequest, call_service, init_service};
 use actix_web::{App, HttpRequest};
 
-/// An address of every pattern that is registered on the callers' port.
+/// What is under it is pages for people and what they load, and no part of the API.
+const FOR_PEOPLE: &str = "/dashboard";
+
+/// An address of every pattern that is registered on the callers' port, but for what is under [`FOR_PEOPLE`].
 pub fn registered() -> BTreeSet<String> {
     let found = candidates();
     actix_rt::System::new().block_on(async {
         let service = init_service(App::new().configure(caldera::http::configure)).await;
         let response = call_service(&service, TestRequest::get().uri("/nothing").to_request()).await;
         let request: &HttpRequest = response.request();
-        let is_there = |address: &String| is_registered(request.resource_map(), address);
+        let is_there = |address: &String| is_registered(request.resource_map(), address) && !is_for_people(address);
         found.into_iter().filter(is_there).collect()
     })
+}
+
+fn is_for_people(address: &str) -> bool {
+    let rest = address.strip_prefix(FOR_PEOPLE);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// An address of a path; what stands for a parameter is an id of nothing.

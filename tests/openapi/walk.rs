@@ -7,6 +7,8 @@ use super::description::Description;
 use crate::clients::Script;
 use crate::support::house::{House, chat, chat_stream, message};
 use crate::support::http::{Answer, Client};
+use crate::support::server::eventually;
+use crate::support::stream::EventStream;
 
 /// A client whose every answer is kept.
 struct Walker {
@@ -69,6 +71,8 @@ fn every_answer_is_as_it_is_described() {
     billing(&mut walker);
     webhooks(&mut walker, place);
     checkout(&mut walker, &house);
+    figures(&mut walker, &house);
+    programs(&mut walker);
     refusals(&mut walker, &house);
     rest(&mut walker);
     let directory = tempfile::tempdir().unwrap();
@@ -118,11 +122,12 @@ fn gateway(walker: &mut Walker, house: &House) {
     );
     walker.refused("GET", "/v1/forward/openai/v1/files", Value::Null);
     walker.refused("POST", "/v1/rewrite/openai/nowhere", chat(""));
-    let listed = walker.get("/v1/requests?limit=100&metadata=%7B%22team%22:%22a%22%7D");
-    let first = listed["data"][0]["request_id"]
-        .as_str()
-        .unwrap_or("req_none")
-        .to_owned();
+    let mut first = String::new();
+    eventually("the first rows are written", || {
+        let listed = walker.get("/v1/requests?limit=100&metadata=%7B%22team%22:%22a%22%7D");
+        first = listed["data"][0]["request_id"].as_str().unwrap_or("").to_owned();
+        !first.is_empty()
+    });
     walker.get(&format!("/v1/requests/{first}"));
     walker.get("/v1/usage?start=2020-01-01T00:00:00Z");
     walker.get("/v1/services");
@@ -151,8 +156,7 @@ fn keys(walker: &mut Walker, house: &House) {
     );
     walker.post(&format!("/v1/spend_keys/{id}/rotate"), json!({ "grace_seconds": 5 }));
     walker.delete(&format!("/v1/spend_keys/{id}"));
-    let output = house.server.run(&["keys", "create", "--wallet", "--name", "Walk"]);
-    let wallet_key: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let wallet_key = house.server.ask(&["keys", "create", "--wallet", "--name", "Walk"]);
     walker.get("/v1/wallet_keys");
     let wallet_key = wallet_key["wallet_key_id"].as_str().unwrap();
     walker.post(&format!("/v1/wallet_keys/{wallet_key}/rotate"), json!({}));
@@ -289,6 +293,53 @@ fn checkout(walker: &mut Walker, house: &House) {
     walker.get("/v1/wallet");
     walker.delete(&format!("/v1/payment_methods/{card}"));
     walker.client = own;
+}
+
+/// What went through, what is going through, and who changed what.
+fn figures(walker: &mut Walker, house: &House) {
+    walker.get("/v1/traffic");
+    walker.get("/v1/traffic?from=2020-01-01&to=2020-01-02");
+    for group in ["model", "provider", "spend_key"] {
+        walker.get(&format!("/v1/traffic?interval=day&top=1&group_by={group}"));
+    }
+    walker.get("/v1/audit_events?limit=100");
+    walker.get("/v1/audit-events?action=spend_keys");
+    walker.get("/v1/requests?model=gpt-4o-mini&provider=openai&status=2xx&from=2020-01-01T00:00:00Z&search=req_");
+    walker.get("/v1/spend_keys?search=walk&status=active&sort=spend&tag=a");
+    walker.get("/v1/services?query=gpt&limit=2");
+    for list in ["customers", "plans", "meters", "webhooks"] {
+        walker.get(&format!("/v1/{list}?search=chat"));
+    }
+    for table in ["requests", "spend_keys", "customers", "traffic"] {
+        let answer = walker
+            .go("GET", &format!("/v1/{table}?format=csv"), None)
+            .expect_status(200);
+        assert_eq!(answer.header("content-type"), Some("text/csv; charset=utf-8"));
+    }
+    let (_, key) = house.mint(json!({ "name": "long" }));
+    let mut call = chat_stream("output_tokens=4000 chunk_ms=20");
+    call["max_tokens"] = 4000.into();
+    let mut stream = EventStream::post(house.server.port, "/v1/chat/completions", &key, &call);
+    stream.next_data();
+    let listed = walker.get("/v1/calls");
+    let id = listed["data"][0]["request_id"].as_str().unwrap();
+    walker.get(&format!("/v1/calls/{id}"));
+    walker.delete(&format!("/v1/calls/{id}"));
+    walker.refused("GET", &format!("/v1/calls/{id}"), Value::Null);
+    walker.refused("GET", "/v1/live?spend_key_ids=nothing", Value::Null);
+}
+
+/// How programs and agents come in.
+fn programs(walker: &mut Walker) {
+    walker.refused("POST", "/v1/auth/callback", json!({ "code": "nobody's" }));
+    walker.refused("GET", "/mcp", Value::Null);
+    walker.refused(
+        "POST",
+        "/mcp",
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }),
+    );
+    walker.refused("DELETE", "/mcp", Value::Null);
+    walker.go("POST", "/auth/connect", Some(json!({}))).expect_status(401);
 }
 
 fn refusals(walker: &mut Walker, house: &House) {

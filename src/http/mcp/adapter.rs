@@ -108,12 +108,17 @@ fn append(response: &mut HttpResponseBuilder, name: &http::HeaderName, value: &h
     }
 }
 
+/// The SDK names only some of the methods that are taken.
+fn not_taken() -> ApiError {
+    ApiError::new(ErrorCode::MethodNotAllowed).header(header::ALLOW, HeaderValue::from_static("GET, POST, DELETE"))
+}
+
 /// The refusal in the envelope of all errors, with the SDK's words.
 async fn refusal(status: StatusCode, body: SdkBody, mcp: &Mcp) -> ApiError {
     let code = match status.as_u16() {
         403 => ErrorCode::OriginNotAllowed,
         404 => ErrorCode::NotFound,
-        405 => ErrorCode::MethodNotAllowed,
+        405 => return not_taken(),
         406 => ErrorCode::NotAcceptable,
         409 => ErrorCode::Conflict,
         413 => ErrorCode::PayloadTooLarge,

@@ -8,7 +8,7 @@ use crate::http::error::ErrorCode;
 
 use super::envelope::Envelope;
 use super::refusals;
-use super::schema::{Field, Shape, anything, integer, text};
+use super::schema::{Field, Shape, any_text, anything, integer, text, word};
 
 /// Who may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum Access {
     Secret,
     /// That, or a wallet key.
     Manager,
+    /// Whoever is signed in at the dashboard.
+    Session,
     /// A spend key, a secret key or a forward token.
     Gateway,
     /// Nobody, or as [`Access::Gateway`]: the answer depends on it.
@@ -64,6 +66,11 @@ pub struct Call {
 /// A call that is open to all.
 pub fn public(id: &'static str, title: &'static str) -> Call {
     Call::new(id, title, Access::Anyone).refuses(refusals::NOT_READY)
+}
+
+/// A page for whoever is signed in at the dashboard.
+pub fn session(id: &'static str, title: &'static str) -> Call {
+    Call::new(id, title, Access::Session)
 }
 
 /// A management call with a secret key.
@@ -149,6 +156,20 @@ impl Call {
         self.query(limit).query(cursor.like("^[A-Za-z0-9_-]{21}[AQgw]$"))
     }
 
+    /// It may be narrowed to what has these words.
+    pub fn search(self, says: &str) -> Self {
+        self.query(text("search", says).most(255))
+    }
+
+    /// What it answers may be had as a table.
+    pub fn or_table(mut self) -> Self {
+        for answer in self.answers.iter_mut().filter(|answer| answer.status == 200) {
+            answer.contents.push(("text/csv", any_text("", "").into()));
+        }
+        let says = "`csv` gives a table of everything that is chosen, whatever `limit` says.";
+        self.query(word("format", &["json", "csv"], says).usually("json"))
+    }
+
     pub fn header(mut self, header: Field) -> Self {
         self.headers.push(header);
         self
@@ -203,6 +224,13 @@ impl Call {
             contents,
         });
         self
+    }
+
+    /// What is wrong is said on a page, not in an envelope.
+    pub fn fails_as_page(mut self) -> Self {
+        self.codes.clear();
+        let page = ("text/html", any_text("", "").into());
+        self.answers_in(0, "A page that says what is wrong.", vec![page])
     }
 
     /// A page of these things, newest first.

@@ -172,6 +172,13 @@ fn schemes() -> Vec<(&'static str, SecurityScheme)> {
                 "The same as the clients of ElevenLabs send it; on the gateway's routes only.",
             ),
         ),
+        (
+            "Session",
+            SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(
+                "caldera_session",
+                "Whoever is signed in at the dashboard has it in his browser.",
+            ))),
+        ),
         ("KeyParameter", SecurityScheme::ApiKey(ApiKey::Query(parameter))),
     ]
 }

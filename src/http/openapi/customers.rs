@@ -22,7 +22,7 @@ pub fn part() -> Part {
         .thing("Contact", contact())
         .thing("SubscriptionInBrief", object(in_brief()))
         .post(&all, create_call())
-        .get(&all, list_call("listCustomers", "List customers").answers_page("Customer"))
+        .get(&all, customers_call())
         .get(&one, of_one("getCustomer", "Get a customer").answers(200, "The customer.", the("Customer")))
         .patch(&one, update_call())
         .delete(
@@ -54,6 +54,13 @@ pub fn connections() -> Part {
         of_one("getConnection", "Get a connection").answers(200, "The connection.", the("Connection")),
     )
     .all_older()
+}
+
+fn customers_call() -> Call {
+    list_call("listCustomers", "List customers")
+        .search("Only those whose name, address, reference id or id has it.")
+        .answers_page("Customer")
+        .or_table()
 }
 
 fn create_call() -> Call {

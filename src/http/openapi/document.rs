@@ -185,7 +185,7 @@ fn response(call: &Call, answer: &Answer) -> ResponseBuilder {
             "x-lava-dropped",
             "x-lava-simulated",
         ],
-        Access::Anyone | Access::Anybody => &[],
+        Access::Anyone | Access::Anybody | Access::Session => &[],
     };
     for name in carried {
         response = response.header_ref(*name, Ref::new(format!("#/components/headers/{name}")));
@@ -199,6 +199,7 @@ fn securities(call: &Call) -> Vec<SecurityRequirement> {
         Access::Anyone => &[],
         Access::Secret => &["SecretKey", "KeyHeader"],
         Access::Manager => &["SecretKey", "WalletKey", "KeyHeader"],
+        Access::Session => &["Session"],
         Access::Gateway | Access::Anybody => &[
             "SpendKey",
             "SecretKey",

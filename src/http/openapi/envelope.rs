@@ -13,10 +13,18 @@ pub enum Envelope {
     Anthropic,
     Google,
     Bedrock,
+    Mcp,
 }
 
 impl Envelope {
-    pub const ALL: [Self; 5] = [Self::Lava, Self::OpenAi, Self::Anthropic, Self::Google, Self::Bedrock];
+    pub const ALL: [Self; 6] = [
+        Self::Lava,
+        Self::OpenAi,
+        Self::Anthropic,
+        Self::Google,
+        Self::Bedrock,
+        Self::Mcp,
+    ];
 
     /// The name of its schema.
     pub const fn schema_name(self) -> &'static str {
@@ -26,6 +34,7 @@ impl Envelope {
             Self::Anthropic => "AnthropicError",
             Self::Google => "GoogleError",
             Self::Bedrock => "BedrockError",
+            Self::Mcp => "McpError",
         }
     }
 
@@ -36,6 +45,7 @@ impl Envelope {
             Self::Anthropic => of_anthropic(),
             Self::Google => of_google(),
             Self::Bedrock => of_bedrock(),
+            Self::Mcp => of_mcp(),
         }
     }
 }
@@ -45,7 +55,7 @@ fn of_lava() -> Object {
         link("code", "ErrorCode", "What is wrong, for programs."),
         message(),
         status(),
-        text("param", "The parameter that is wrong, such as `spend_limit.amount`.").optional(),
+        any_text("param", "The parameter that is wrong, such as `spend_limit.amount`.").optional(),
     ]);
     object(vec![nested(
         "error",
@@ -61,7 +71,7 @@ fn of_openai() -> Object {
         kind.optional(),
         any_code().optional(),
         status().optional(),
-        text("param", "The parameter that is wrong.").or_null().optional(),
+        any_text("param", "The parameter that is wrong.").or_null().optional(),
     ]);
     object(vec![nested("error", error, "What is wrong.")])
 }
@@ -99,6 +109,22 @@ fn of_bedrock() -> Object {
         kind.optional(),
         any_code().optional(),
         status().optional(),
+    ])
+}
+
+/// Ours, or the protocol's own.
+fn of_mcp() -> Object {
+    let says = "Of our own errors one of `ErrorCode`; of the protocol's its number.";
+    let error = object(vec![
+        message(),
+        anything("code", says),
+        status().optional(),
+        any_text("param", "The parameter that is wrong.").optional(),
+    ]);
+    object(vec![
+        nested("error", error, "What is wrong."),
+        word("jsonrpc", &["2.0"], "Of the protocol's errors.").optional(),
+        anything("id", "Of the protocol's errors: the message that was wrong.").optional(),
     ])
 }
 

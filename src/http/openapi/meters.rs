@@ -18,7 +18,12 @@ pub fn part() -> Part {
     Part::new("Meters", about)
         .listed_thing("Meter", object(shown()))
         .post(&all, create_call())
-        .get(&all, secret("listMeters", "List meters").answers_page("Meter"))
+        .get(
+            &all,
+            secret("listMeters", "List meters")
+                .search("Only those whose name, slug or id has it.")
+                .answers_page("Meter"),
+        )
         .get(
             &one,
             of_one("getMeter", "Get a meter").answers(200, "The meter.", the("Meter")),

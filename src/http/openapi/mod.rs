@@ -3,7 +3,9 @@
 //! have them, so that neither can drift; that every route is described, and nothing else, is tested. It is open to all,
 //! made once, and says nothing that is not the same for everyone.
 
+mod access;
 mod call;
+mod calls;
 mod checkout;
 mod components;
 mod conversations;
@@ -25,6 +27,7 @@ mod schema;
 mod server;
 mod spend_keys;
 mod subscriptions;
+mod traffic;
 mod wallet;
 mod webhooks;
 
@@ -121,6 +124,8 @@ fn parts() -> Vec<Part> {
         spend_keys::part(),
         requests::requests(),
         requests::usage(),
+        calls::part(),
+        traffic::traffic(),
         wallet::wallet(),
         wallet::payment_methods(),
         customers::part(),
@@ -133,6 +138,9 @@ fn parts() -> Vec<Part> {
         keys::provider_keys(),
         keys::wallet_keys(),
         keys::secret_keys(),
+        access::sign_in(),
+        access::mcp(),
+        traffic::audit_events(),
         server::proof(),
         server::health(),
         server::reference(),

@@ -8,7 +8,7 @@ use super::call::{Call, public};
 use super::envelope::Envelope;
 use super::part::Part;
 use super::refusals;
-use super::schema::{Field, any_text, anything, count, flag, list, money, nested, object, text, the, word};
+use super::schema::{Field, any_text, anything, count, flag, integer, list, money, nested, object, text, the, word};
 
 pub fn models() -> Part {
     let list = object(vec![
@@ -52,6 +52,15 @@ pub fn services() -> Part {
             &["/v1/services"],
             directory("listServices", "List services")
                 .query(text("provider", "Only those of this provider.").example("openai"))
+                .query(text(
+                    "query",
+                    "Only those whose model or provider has all of these words.",
+                ))
+                .query(integer(
+                    "limit",
+                    1..=1_000_000,
+                    "How many at most; all where nothing is said.",
+                ))
                 .answers(200, "The directory.", whole),
         )
         .get(

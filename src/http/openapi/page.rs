@@ -276,6 +276,7 @@ const fn access_name(access: Access) -> &'static str {
         Access::Anyone => "Open to all",
         Access::Secret => "Secret key",
         Access::Manager => "Secret key or wallet key",
+        Access::Session => "Signed in at the dashboard",
         Access::Gateway => "Spend key, secret key or forward token",
         Access::Anybody => "Open to all, or with any key",
     }

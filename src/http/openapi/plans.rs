@@ -21,7 +21,12 @@ pub fn plans() -> Part {
         .listed_thing("Plan", object(shown()))
         .thing("BundleOfPlan", object(bundle_shown()))
         .post(&all, create_call())
-        .get(&all, secret("listPlans", "List plans").answers_page("Plan"))
+        .get(
+            &all,
+            secret("listPlans", "List plans")
+                .search("Only those whose name or id has it.")
+                .answers_page("Plan"),
+        )
         .get(
             &one,
             of_one("getPlan", "Get a plan").answers(200, "The plan.", the("Plan")),

@@ -69,6 +69,7 @@ pub const GATEWAY: &[ErrorCode] = &[
     ErrorCode::ModelNotAllowed,
     ErrorCode::ProviderNotAllowed,
     ErrorCode::IpNotAllowed,
+    ErrorCode::CallEnded,
     ErrorCode::WrongKeyKind,
     ErrorCode::MeterNotOnPlan,
     ErrorCode::NotFound,
@@ -145,6 +146,6 @@ fn shape(words: &[&str], envelope: Envelope) -> Shape {
             let narrowed = object(vec![nested("error", code, "")]);
             AllOfBuilder::new().item(whole).item(narrowed).into()
         }
-        Envelope::OpenAi | Envelope::Anthropic | Envelope::Google | Envelope::Bedrock => whole,
+        Envelope::OpenAi | Envelope::Anthropic | Envelope::Google | Envelope::Bedrock | Envelope::Mcp => whole,
     }
 }

@@ -25,10 +25,7 @@ pub fn requests() -> Part {
         .thing("ModelUsage", object(usage_shown()))
         .thing("Charge", charge())
         .post(&["/v1/requests"], report_call())
-        .get(
-            &["/v1/requests"],
-            filtered(secret("listRequests", "List requests")).answers_page("Request"),
-        )
+        .get(&["/v1/requests"], list_call())
         .get(
             &["/v1/requests/{id}"],
             secret("getRequest", "Get a request")
@@ -66,6 +63,30 @@ pub fn usage() -> Part {
             &["/v1/usage"],
             filtered(call).answers(200, "The days and their sums.", the("UsageReport")),
         )
+}
+
+fn list_call() -> Call {
+    let ending = text(
+        "status",
+        "Only those that ended so: `completed`, `error`, a status such as `429`, or a class such as `5xx`.",
+    );
+    let ids = "Only the one with this id, or those whose id begins so; the id of a report, or that of a response of OpenAI's.";
+    let when = |name, says| instant(name, says).example("2026-11-01T00:00:00Z");
+    filtered(secret("listRequests", "List requests"))
+        .says("Where much has to be looked through, a page may be short, or empty, and still have a next one.")
+        .query(text("model", "Only those of this model.").most(255))
+        .query(text("provider", "Only those that this provider served.").most(255))
+        .query(ending.like(r"^(completed|error|[1-5](\d\d|xx))$").example("error"))
+        .query(word(
+            "usage_source",
+            UsageSource::WORDS,
+            "Only those whose usage is known so.",
+        ))
+        .query(when("from", "Only those from then on."))
+        .query(when("to", "Only those until then, inclusive."))
+        .search(ids)
+        .answers_page("Request")
+        .or_table()
 }
 
 /// What lists and usage may be narrowed by.
@@ -169,6 +190,17 @@ fn of_what() -> Vec<Field> {
         count("http_status", "The status of the answer; 0 where there was none."),
         flag("streaming", "Whether the answer was streamed."),
         flag("simulated", "Whether the simulated provider answered."),
+        money("hold", "What was held for it; null where nothing was.").or_null(),
+        count(
+            "duration_ms",
+            "How many milliseconds it took; null where nobody knows, and of what was reported.",
+        )
+        .or_null(),
+        count(
+            "first_token_ms",
+            "After how many milliseconds its first token came; null where it did not stream.",
+        )
+        .or_null(),
         instant("timestamp", "When it ended."),
         instant("created_at", "When it began."),
     ]

@@ -4,6 +4,7 @@ use serde_json::json;
 use utoipa::openapi::Object;
 
 use crate::domain::key::{Enforcement, KeyStatus, OnDisconnect, RequestShape};
+use crate::storage::spend_keys::{KeyOrder, Standing};
 
 use super::call::{Call, manager};
 use super::part::Part;
@@ -59,9 +60,16 @@ fn create_call() -> Call {
 }
 
 fn list_call() -> Call {
+    let standing = "Only those that are so; `limited`: what it has spent has reached its limit.";
+    let order = "In which order: newest first, by name, by what they have ever spent, or by their last use.";
     manager("listSpendKeys", "List spend keys")
         .query(id("wallet_id", "wal", "Only those of this wallet."))
+        .search("Only those whose name, preview or id has it.")
+        .query(word("status", &Standing::ALL.map(Standing::name), standing))
+        .query(text("tag", "Only those with this tag.").most(255))
+        .query(word("sort", &KeyOrder::ALL.map(KeyOrder::name), order).usually(KeyOrder::default().name()))
         .answers_page("SpendKey")
+        .or_table()
 }
 
 fn update_call(name: &'static str) -> Call {

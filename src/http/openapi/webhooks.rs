@@ -24,7 +24,9 @@ pub fn part() -> Part {
         .post(&["/v1/webhooks"], create_call())
         .get(
             &["/v1/webhooks"],
-            secret("listWebhooks", "List webhooks").answers_page("Webhook"),
+            secret("listWebhooks", "List webhooks")
+                .search("Only those whose name, address or id has it.")
+                .answers_page("Webhook"),
         )
         .get(
             &[ONE],

@@ -75,7 +75,7 @@ fn form(object: &Object) -> Vec<String> {
 
 const fn credential(access: Access) -> Option<&'static str> {
     match access {
-        Access::Anyone | Access::Anybody => None,
+        Access::Anyone | Access::Anybody | Access::Session => None,
         Access::Secret | Access::Manager => Some("$SECRET_KEY"),
         Access::Gateway => Some("$SPEND_KEY"),
     }
