@@ -135,9 +135,7 @@ fn requests_are_found_by_how_they_ended_what_they_called_and_when() {
         .expect_status(200);
     let throttled = caller.post("/v1/chat/completions", &chat("status=429"));
     let failed = caller.post("/v1/chat/completions", &chat("status=500"));
-    let rows: Vec<Value> = [&good, &streamed, &throttled, &failed]
-        .map(|answer| house.row(answer))
-        .to_vec();
+    let rows = [&good, &streamed, &throttled, &failed].map(|answer| house.row(answer));
     assert!(
         rows[1]["first_token_ms"].is_u64() && rows[0]["first_token_ms"].is_null(),
         "{rows:?}"
@@ -152,11 +150,10 @@ fn requests_are_found_by_how_they_ended_what_they_called_and_when() {
             .json()
     };
     let found = |query: &str| names(&get(query), "request_id");
-    let ids: Vec<String> = rows
-        .iter()
-        .map(|row| row["request_id"].as_str().unwrap().to_owned())
-        .collect();
-    let [good, streamed, throttled, failed] = [&ids[0], &ids[1], &ids[2], &ids[3]];
+    let ids = rows
+        .each_ref()
+        .map(|row| row["request_id"].as_str().unwrap().to_owned());
+    let [good, streamed, throttled, failed] = &ids;
     assert_eq!(found("status=error"), [failed.clone(), throttled.clone()]);
     assert_eq!(found("status=completed"), [streamed.clone(), good.clone()]);
     assert_eq!(found("status=429"), [throttled.as_str()]);

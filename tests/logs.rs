@@ -52,8 +52,7 @@ fn live(house: &House) -> Secrets {
     let webhook = json!({ "name": "mine", "url": "https://hooks.example.com/a-path-that-is-a-secret" });
     let webhook = secret.post("/v1/webhooks", &webhook).expect_status(201).json();
     secrets.add("a webhook's secret", &webhook["webhook_secret"]);
-    let made = house.server.run(&["keys", "create", "--wallet", "--name", "desk"]);
-    let wallet_key: Value = serde_json::from_slice(&made.stdout).unwrap();
+    let wallet_key = house.server.ask(&["keys", "create", "--wallet", "--name", "desk"]);
     house
         .caller(wallet_key["key"].as_str().unwrap())
         .get("/v1/spend_keys")

@@ -1,5 +1,6 @@
 //! Credentials at providers: several of the operator's, and those that merchants store; and the public directory.
 
+use diesel::connection::SimpleConnection as _;
 use serde_json::{Value, json};
 
 use crate::support::house::{House, chat, message, settings};
@@ -150,6 +151,14 @@ fn without_its_database_calls_use_what_is_stored_and_a_change_in_doubt_ends_as_i
     assert_eq!(secret.post("/v1/provider_keys", &body).status, 503);
     secret.post("/v1/chat/completions", &chat("")).expect_status(200);
     cluster.resume();
+    // What cannot be logged is not begun; what is held up in its own table has been begun.
+    let mut other = house.database.connect();
+    other
+        .batch_execute("BEGIN; LOCK TABLE provider_keys IN EXCLUSIVE MODE")
+        .unwrap();
+    assert_eq!(secret.post("/v1/provider_keys", &body).status, 503);
+    secret.post("/v1/chat/completions", &chat("")).expect_status(200);
+    other.batch_execute("COMMIT").unwrap();
     eventually("the change is in force", || {
         secret.post("/v1/chat/completions", &chat("")).status == 401
     });
