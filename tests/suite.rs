@@ -38,6 +38,7 @@ mod plans;
 mod prices;
 mod proof;
 mod provider_keys;
+mod refusals;
 mod reload;
 mod retention;
 mod retries;

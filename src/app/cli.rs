@@ -17,6 +17,7 @@ mod keys;
 mod merchants;
 mod output;
 mod prices;
+mod refused;
 mod requests;
 mod run;
 mod run_server;

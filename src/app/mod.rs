@@ -17,6 +17,7 @@ mod lease_keeper;
 mod listeners;
 mod otlp;
 mod purge;
+mod refusals;
 mod reload;
 mod seal;
 mod serving;
@@ -165,6 +166,7 @@ async fn stop(config: &Config, serving: Serving, operator: ServerHandle) {
     drain(&serving, Duration::from_secs(config.server.drain_timeout_s)).await;
     http::mcp::stop(&serving.state).await;
     save_last_uses(&serving.state).await;
+    refusals::store(&serving.state).await;
     // The last bytes go from the workers to their sockets.
     tokio::time::sleep(STOP_POLL).await;
     let Serving {

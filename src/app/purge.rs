@@ -171,7 +171,7 @@ impl Worker {
                 for merchant in merchants::list(connection)? {
                     self.purge_requests(connection, merchant.id, age, rows)?;
                 }
-                Ok(())
+                self.in_batches(rows, || retention::purge_refusals(connection, age, BATCH_ROWS))
             }
             Kept::Audit => self.in_batches(rows, || retention::purge_audit(connection, age, BATCH_ROWS)),
             // The outbox sweeps what is its own.

@@ -50,6 +50,7 @@ use super::gauges;
 use super::lease_keeper::LeaseKeeper;
 use super::otlp::{self, Exporting};
 use super::purge::{PurgeParts, Purger};
+use super::refusals;
 use super::reload::{ReloadParts, Reloader};
 use super::stored_answers::StoredAnswers;
 use super::{Providers, StartError};
@@ -131,6 +132,7 @@ impl Serving {
         };
         let half_deleted = booted.replica.half_deleted();
         charge_cards(&state);
+        refusals::keep(&state);
         let crew = Arc::new(Crew::new(parts, booted.replica));
         let server = run_server(config, crew, state.clone(), listener)?;
         while !shared.is_complete() {

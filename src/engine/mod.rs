@@ -20,6 +20,7 @@ pub mod ports;
 pub mod prices;
 pub mod provider_keys;
 pub mod random;
+pub mod refusals;
 pub mod retention;
 pub mod sealing;
 pub mod spend;

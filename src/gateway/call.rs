@@ -142,6 +142,8 @@ pub enum Refusal {
     Denied {
         denial: Denial,
         rate: Option<RateStatus>,
+        /// The model or the provider that the key does not allow, by its field.
+        named: Option<(&'static str, String)>,
     },
     Account(AccountRefusal),
     /// The customer's credit, or his plan, does not allow the call.

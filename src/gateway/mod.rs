@@ -53,7 +53,7 @@ mod worker;
 use crate::domain::money::Money;
 use crate::domain::request::OpenRequest;
 use crate::domain::room::Claim;
-use crate::domain::spend::{Admission, Attempt, Call, Now};
+use crate::domain::spend::{Admission, Attempt, Call, Denial, Now};
 use crate::engine::accounts::AccountHold;
 use crate::engine::spend::{Granted, ReserveError};
 
@@ -226,15 +226,11 @@ async fn reserve(
     let Some(settings) = &incoming.caller.spend_key else {
         return Ok(None);
     };
-    let (target, shape) = (&prepared.target, prepared.shape.as_ref());
+    let target = &prepared.target;
     let call = Call {
         secret_version: settings.secret_version,
         shape: incoming.required_shape,
-        model: target
-            .model
-            .as_deref()
-            .or(shape.map(|shape| shape.model.as_str()))
-            .map(Into::into),
+        model: asked_model(prepared).map(Into::into),
         provider: target.provider.name.clone(),
         address: incoming.address,
         claim: asked.claim,
@@ -245,11 +241,30 @@ async fn reserve(
         .reserve(settings.id, call)
         .await
         .map_err(|error| match error {
-            ReserveError::Denied { denial, rate } => Refusal::Denied { denial, rate },
+            ReserveError::Denied { denial, rate } => Refusal::Denied {
+                named: not_allowed(&denial, prepared),
+                denial,
+                rate,
+            },
             ReserveError::Overloaded => Refusal::Overloaded,
             ReserveError::Stopped => Refusal::Stopping,
         })?;
     Ok(Some(granted))
+}
+
+/// The model that a key must allow.
+fn asked_model(prepared: &Prepared) -> Option<&str> {
+    let in_body = || prepared.shape.as_ref().map(|shape| shape.model.as_str());
+    prepared.target.model.as_deref().or_else(in_body)
+}
+
+/// What of the call its key does not allow, where that has a name.
+fn not_allowed(denial: &Denial, prepared: &Prepared) -> Option<(&'static str, String)> {
+    match denial {
+        Denial::ModelNotAllowed => Some(("model", asked_model(prepared)?.to_owned())),
+        Denial::ProviderNotAllowed => Some(("provider", prepared.target.provider.name.to_string())),
+        _ => None,
+    }
 }
 
 /// Asks the wallet where it is prepaid and pays for this call.

@@ -37,6 +37,7 @@ pub mod plans;
 pub mod proof;
 pub mod provider_keys;
 pub mod query;
+pub mod refusals;
 pub mod requests;
 mod routes;
 pub mod secret_keys;

@@ -10,8 +10,8 @@ use actix_web::{Error, Resource};
 
 use super::{
     audit, calls, checkout, checkout_sessions, connections, credit_bundles, customers, limits, live, logins, meters,
-    payment_methods, plain, plans, proof, provider_keys, requests, secret_keys, services, spend_keys, subscriptions,
-    traffic, usage, wallet, wallet_keys, webhooks,
+    payment_methods, plain, plans, proof, provider_keys, refusals, requests, secret_keys, services, spend_keys,
+    subscriptions, traffic, usage, wallet, wallet_keys, webhooks,
 };
 
 /// All of them, in a scope of `/v1`.
@@ -38,6 +38,7 @@ pub fn configure(config: &mut ServiceConfig) {
                 .route(web::get().to(calls::retrieve))
                 .route(web::delete().to(calls::end)),
         )
+        .service(limited("/refusals").route(web::get().to(refusals::list)))
         .service(limited("/live").route(web::get().to(live::feed)))
         .service(limited("/wallet/fund").route(web::post().to(wallet::fund)))
         .service(limited("/wallet").route(web::get().to(wallet::retrieve)))

@@ -19,6 +19,7 @@ use crate::engine::metrics::Metrics;
 use crate::engine::outbox::Bell;
 use crate::engine::prices::Prices;
 use crate::engine::provider_keys::ProviderKeys;
+use crate::engine::refusals::Refusals;
 use crate::engine::retention::Retention;
 use crate::engine::sealing::SealingKey;
 use crate::engine::spend::SpendShards;
@@ -137,6 +138,8 @@ pub struct AppState {
     pub metrics: Arc<Metrics>,
     pub phase: PhaseCell,
     pub retention: Arc<Retention>,
+    /// Calls that were refused and are not stored yet.
+    pub refusals: Refusals,
     pub mcp: Mcp,
     pub data_dir: PathBuf,
     edge: ArcSwap<Edge>,
@@ -190,6 +193,7 @@ impl AppState {
             metrics: parts.metrics,
             phase: parts.phase,
             retention: parts.retention,
+            refusals: Refusals::default(),
             mcp: parts.mcp,
             data_dir: parts.data_dir,
         }

@@ -22,6 +22,7 @@ pub mod payments;
 pub mod plans;
 pub mod proof;
 pub mod provider_keys;
+pub mod refusals;
 pub mod replica;
 pub mod requests;
 pub mod retention;

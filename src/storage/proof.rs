@@ -79,7 +79,7 @@ macro_rules! with_purged {
     };
 }
 
-const QUESTIONS: [Question; 21] = [
+const QUESTIONS: [Question; 22] = [
     money(
         "ledger_entries_sum_to_zero",
         sides!(
@@ -217,6 +217,13 @@ const QUESTIONS: [Question; 21] = [
             "SELECT sum(cost) FROM traffic_key_days WHERE $1 IS NULL OR merchant_id = $1",
             "SELECT sum(c.total_spend) FROM spend_key_counters c JOIN spend_keys k ON k.id = c.key_id \
              WHERE $1 IS NULL OR k.merchant_id = $1"
+        ),
+    ),
+    money(
+        "spend_of_keys_by_weeks",
+        sides!(
+            "SELECT sum(cost) FROM traffic_key_weeks WHERE $1 IS NULL OR merchant_id = $1",
+            "SELECT sum(cost) FROM traffic_key_days WHERE $1 IS NULL OR merchant_id = $1"
         ),
     ),
     count(

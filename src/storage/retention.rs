@@ -98,6 +98,19 @@ pub fn purge_audit(connection: &mut PgConnection, age: Age, most: i64) -> Result
     Ok(deleted as u64)
 }
 
+/// Deletes refusals of this age, at most so many; how many it deleted.
+pub fn purge_refusals(connection: &mut PgConnection, age: Age, most: i64) -> Result<u64, StorageError> {
+    let deleted = sql_query(
+        "DELETE FROM refusals WHERE ctid = ANY (ARRAY(SELECT ctid FROM refusals \
+         WHERE hour < least($1, now()) - $2 * interval '1 day' - interval '1 hour' LIMIT $3))",
+    )
+    .bind::<Timestamptz, _>(column::instant(age.now_ms))
+    .bind::<Integer, _>(age.days())
+    .bind::<BigInt, _>(most)
+    .execute(connection)?;
+    Ok(deleted as u64)
+}
+
 fn has_audit_log(connection: &mut PgConnection) -> Result<bool, StorageError> {
     #[derive(QueryableByName)]
     struct Row {

@@ -145,8 +145,13 @@ fn backfilled_is_the_same(storage: &mut Storage) {
         .collect();
     let forget = format!("UPDATE traffic_hours SET {}", spans.join(", "));
     diesel::RunQueryDsl::execute(diesel::sql_query(forget), &mut storage.connection).unwrap();
-    let up = include_str!("../../migrations/0023_traffic/up.sql");
-    for table in ["traffic_hours", "traffic_key_days"] {
+    let days_and_hours = include_str!("../../migrations/0023_traffic/up.sql");
+    let weeks = include_str!("../../migrations/0026_key_weeks/up.sql");
+    for (table, up) in [
+        ("traffic_hours", days_and_hours),
+        ("traffic_key_days", days_and_hours),
+        ("traffic_key_weeks", weeks),
+    ] {
         let begin = up.find(&format!("INSERT INTO {table}")).unwrap();
         let end = begin + up[begin..].find(';').unwrap();
         let made = up[begin..end].replacen(table, "made", 1);

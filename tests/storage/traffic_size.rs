@@ -49,7 +49,13 @@ fn the_figures_of_a_million_requests_of_ten_thousand_keys_take_a_tenth_of_a_seco
         "{ROWS} rows written: {} a second",
         ROWS as u128 * 1000 / writing.as_millis()
     );
-    for table in ["requests", "usage_quarters", "traffic_hours", "traffic_key_days"] {
+    for table in [
+        "requests",
+        "usage_quarters",
+        "traffic_hours",
+        "traffic_key_days",
+        "traffic_key_weeks",
+    ] {
         println!(
             "{table}: {} rows, {} MB",
             storage.number(&format!("SELECT count(*) FROM {table}")),

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::client::{Client, query, segment};
 use super::failure::{Failure, Outcome};
 use super::output::{Column, Output, Sheet, fields, instant, items, text};
+use super::refused::{self, RefusedArguments};
 
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(500);
 const PAGE: u32 = 100;
@@ -33,6 +34,8 @@ enum RequestCommand {
     List(ListArguments),
     /// Shows one whole.
     Show { id: String },
+    /// Shows which calls were refused before anything was sent, and why.
+    Refused(RefusedArguments),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -107,6 +110,7 @@ pub async fn run(arguments: RequestArguments, client: &Client, output: Output) -
             let found = client.get(&format!("/requests/{}", segment(&id))).await?;
             output.answer(&found, show)
         }
+        Some(RequestCommand::Refused(arguments)) => refused::run(arguments, client, output).await,
         Some(RequestCommand::List(list)) => list_or_follow(&list, client, output).await,
         None => list_or_follow(&arguments.list, client, output).await,
     }

@@ -10,14 +10,15 @@ use crate::http::query::Query;
 
 use super::ask;
 
-/// Rows on one page.
-const ROWS: &str = "25";
+/// Rows on one page, where nothing else is said.
+const ROWS: u32 = 25;
 
 /// See the module.
 pub struct Listing {
     path: String,
     choices: Vec<(&'static str, String)>,
     cursor: String,
+    rows: u32,
 }
 
 impl Listing {
@@ -30,7 +31,13 @@ impl Listing {
             path: request.path().to_owned(),
             choices: choices?,
             cursor: text("cursor")?,
+            rows: ROWS,
         })
+    }
+
+    /// With so many rows on a page.
+    pub fn of_rows(self, rows: u32) -> Self {
+        Self { rows, ..self }
     }
 
     /// Where the whole list is.
@@ -56,8 +63,20 @@ impl Listing {
     /// The same for the API.
     pub fn asked(&self) -> Query {
         let mut pairs = self.pairs();
-        pairs.append_pair("limit", ROWS).append_pair("cursor", &self.cursor);
+        pairs
+            .append_pair("limit", &self.rows.to_string())
+            .append_pair("cursor", &self.cursor);
         Query::parse(&pairs.finish())
+    }
+
+    /// The same for the API, whole and as CSV.
+    pub fn asked_as_table(&self) -> Query {
+        Query::parse(&self.pairs().append_pair("format", "csv").finish())
+    }
+
+    /// Where the same is as CSV.
+    pub fn table(&self) -> String {
+        format!("{}/table?{}", self.path, self.pairs().finish())
     }
 
     /// The address of the page behind what was found.

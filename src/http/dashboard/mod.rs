@@ -25,6 +25,7 @@ mod overview;
 mod plans;
 mod proof;
 mod providers;
+mod refusals;
 mod requests;
 mod reveal;
 mod secret_keys;
@@ -105,6 +106,7 @@ fn pages(config: &mut ServiceConfig) {
     webhooks::configure(config);
     overview::configure(config);
     requests::configure(config);
+    refusals::configure(config);
 }
 
 /// The first page answers the first question: am I within my limits?

@@ -200,8 +200,8 @@ async fn table(auth: SecretKeyAuth, state: State, query: Query) -> Result<HttpRe
     api::list(auth, state, asked.for_api(&[("format", "csv")])).await
 }
 
-/// The names of the keys of some requests, by their ids.
-async fn key_names(
+/// The names of the keys that some rows are of, by their ids.
+pub async fn key_names(
     state: &State,
     merchant_id: MerchantId,
     requests: &[Value],

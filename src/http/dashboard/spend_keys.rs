@@ -6,21 +6,22 @@ mod change;
 mod form;
 mod live;
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use crate::http::auth::KeyManagerAuth;
 use crate::http::error::ApiError;
-use crate::http::query::Query;
+use crate::http::plain;
 use crate::http::spend_keys as api;
 use crate::http::state::AppState;
-use crate::http::{audit, plain};
 
 use super::ask;
-use super::session::Session;
+use super::history::{self, Change};
+use super::listing::Listing;
+use super::refusals::{self, Refusal};
 use super::shell::{self, Place, Shell};
+use super::visit::Visit;
 use card::Card;
 
 type State = web::Data<AppState>;
@@ -28,6 +29,8 @@ type State = web::Data<AppState>;
 const PATH: &str = "/dashboard/spend_keys";
 /// Cards on one page; a multiple of two, three and four columns.
 const CARDS: u32 = 24;
+/// What the list may be narrowed by.
+const CHOICES: [&str; 3] = ["search", "status", "tag"];
 
 pub fn configure(config: &mut ServiceConfig) {
     config
@@ -56,16 +59,9 @@ pub fn configure(config: &mut ServiceConfig) {
 #[template(path = "dashboard/spend_keys/list.html")]
 struct ListPage {
     shell: Shell,
+    listing: Listing,
     cards: Vec<Card>,
-    search: String,
-    status: String,
-    tag: String,
-    /// Whether the list was narrowed, so that an empty one is no reason to mint a first key.
-    is_narrowed: bool,
-    is_first_page: bool,
     next: Option<String>,
-    /// Where the same is as CSV.
-    table: String,
 }
 
 #[derive(Template)]
@@ -73,89 +69,40 @@ struct ListPage {
 struct OnePage {
     shell: Shell,
     card: Card,
+    /// Its latest refusals.
+    refusals: Vec<Refusal>,
     history: Vec<Change>,
 }
 
-/// One line of the key's history.
-struct Change {
-    verb: String,
-    actor: String,
-    moment: Option<super::shown::Moment>,
-    status: String,
-}
-
 /// GET of the cards.
-async fn list(
-    request: HttpRequest,
-    session: Session,
-    auth: KeyManagerAuth,
-    state: State,
-) -> Result<HttpResponse, ApiError> {
-    let query = Query::parse(request.query_string());
-    let text = |name: &str| query.text(name).map(|text| text.unwrap_or("").to_owned());
-    let (search, status, tag, cursor) = (text("search")?, text("status")?, text("tag")?, text("cursor")?);
-    let asked = url::form_urlencoded::Serializer::new(String::new())
-        .append_pair("limit", &CARDS.to_string())
-        .append_pair("search", &search)
-        .append_pair("status", &status)
-        .append_pair("tag", &tag)
-        .append_pair("cursor", &cursor)
-        .finish();
-    let found = ask::answer(api::list(auth, state.clone(), Query::parse(&asked)).await)?;
-    let now_ms = state.now().wall_ms;
-    let choices = url::form_urlencoded::Serializer::new(String::new())
-        .append_pair("search", &search)
-        .append_pair("status", &status)
-        .append_pair("tag", &tag)
-        .finish();
-    let next = ask::next_cursor(&found).map(|cursor| format!("{PATH}?{choices}&cursor={cursor}"));
+async fn list(visit: Visit) -> Result<HttpResponse, ApiError> {
+    let listing = Listing::read(&visit.request, &CHOICES)?.of_rows(CARDS);
+    let found = ask::answer(api::list(visit.manager(), visit.state.clone(), listing.asked()).await)?;
+    let now_ms = visit.now_ms();
     let page = ListPage {
-        shell: Shell::new(&session, &request, Place::AiSpend),
+        shell: visit.shell(Place::AiSpend),
         cards: ask::items(&found).iter().map(|key| Card::read(key, now_ms)).collect(),
-        is_narrowed: [&search, &status, &tag].iter().any(|text| !text.is_empty()),
-        is_first_page: cursor.is_empty(),
-        search,
-        status,
-        tag,
-        next,
-        table: format!("{PATH}/table?{choices}"),
+        next: listing.next(&found),
+        listing,
     };
     shell::page(StatusCode::OK, &page)
 }
 
 /// GET of all that the filters choose, as CSV.
-async fn table(request: HttpRequest, auth: KeyManagerAuth, state: State) -> Result<HttpResponse, ApiError> {
-    let query = Query::parse(&format!("{}&format=csv", request.query_string()));
-    api::list(auth, state, query).await
+async fn table(visit: Visit) -> Result<HttpResponse, ApiError> {
+    let listing = Listing::read(&visit.request, &CHOICES)?;
+    api::list(visit.manager(), visit.state.clone(), listing.asked_as_table()).await
 }
 
 /// GET of one key.
-async fn show(
-    request: HttpRequest,
-    session: Session,
-    auth: KeyManagerAuth,
-    state: State,
-) -> Result<HttpResponse, ApiError> {
-    let merchant_id = auth.merchant_id();
-    let key = ask::answer(api::retrieve(auth, state.clone(), request.clone()).await)?;
-    let now_ms = state.now().wall_ms;
-    let history = audit::of_target(&state, merchant_id, ask::text(&key, "spend_key_id")).await?;
+async fn show(visit: Visit) -> Result<HttpResponse, ApiError> {
+    let found = api::retrieve(visit.manager(), visit.state.clone(), visit.request.clone()).await;
+    let card = Card::read(&ask::answer(found)?, visit.now_ms());
     let page = OnePage {
-        shell: Shell::new(&session, &request, Place::AiSpend),
-        card: Card::read(&key, now_ms),
-        history: history.iter().map(|event| Change::read(event, now_ms)).collect(),
+        shell: visit.shell(Place::AiSpend),
+        refusals: refusals::latest_of(&visit, &card.id).await?,
+        history: history::of(&visit.state, visit.merchant_id(), "spend_keys", &[&card.id]).await?,
+        card,
     };
     shell::page(StatusCode::OK, &page)
-}
-
-impl Change {
-    fn read(event: &serde_json::Value, now_ms: i64) -> Self {
-        let action = ask::text(event, "action");
-        Self {
-            verb: action.split_once('.').map_or("", |(_, verb)| verb).to_owned(),
-            actor: ask::text(event, "actor"),
-            moment: super::shown::Moment::read(&ask::text(event, "created_at"), now_ms),
-            status: event.get("status").map(ToString::to_string).unwrap_or_default(),
-        }
-    }
 }

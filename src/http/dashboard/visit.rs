@@ -31,6 +31,11 @@ impl Visit {
         }
     }
 
+    /// What the handlers take that are open to wallet keys too.
+    pub fn manager(&self) -> KeyManagerAuth {
+        self.auth.clone()
+    }
+
     pub fn merchant_id(&self) -> MerchantId {
         self.auth.merchant_id()
     }

@@ -14,9 +14,10 @@ mod upload;
 use actix_web::http::header::{ALLOW, HeaderMap, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use crate::domain::ids::{Mode, RequestId};
+use crate::domain::ids::{MerchantId, Mode, RequestId, SpendKeyId};
 use crate::domain::key::RequestShape;
 use crate::engine::random::{self, NoRandomness};
+use crate::engine::refusals::RefusedCall;
 use crate::gateway::dialect::Speech;
 use crate::gateway::provider::EndpointKind;
 use crate::gateway::target::OwnParameters;
@@ -135,6 +136,11 @@ struct Arrival {
 #[derive(Default)]
 struct Known {
     id: Option<RequestId>,
+    /// Whose it is.
+    merchant_id: Option<MerchantId>,
+    spend_key_id: Option<SpendKeyId>,
+    /// Whether something of it was recorded, so that it has a row.
+    is_recorded: bool,
     /// Its span, where traces are exported.
     trace: Option<CallTrace>,
 }
@@ -148,8 +154,8 @@ async fn carry(
 ) -> HttpResponse {
     let telemetry = request.app_data::<Worker>().and_then(Worker::telemetry);
     let mut known = Known {
-        id: None,
         trace: telemetry.and_then(|telemetry| telemetry.begin(request.headers())),
+        ..Known::default()
     };
     let passed = match arrival {
         Ok(arrival) => pass(&request, payload, arrival, &mut known).await,
@@ -169,6 +175,9 @@ fn refuse(request: &HttpRequest, refusal: &ApiError, speech: Speech, known: Know
         state.metrics.count_denial(code);
     }
     let id = known.id.or_else(|| new_id(state?, Mode::Live).ok());
+    if let (Some(state), Some(request_id)) = (state, id) {
+        list_refusal(state, request_id, refusal, &known);
+    }
     if let Some(trace) = &known.trace {
         trace.refused(code, status);
         id.into_iter().for_each(|id| trace.name_request(id));
@@ -180,6 +189,34 @@ fn refuse(request: &HttpRequest, refusal: &ApiError, speech: Speech, known: Know
         "a call was refused"
     );
     answer::refused(refusal, speech, id)
+}
+
+/// Lists a call of a caller who is known, unless it has a row of its own.
+fn list_refusal(state: &AppState, request_id: RequestId, refusal: &ApiError, known: &Known) {
+    let Some(merchant_id) = known.merchant_id.filter(|_| !known.is_recorded) else {
+        return;
+    };
+    state.refusals.note(RefusedCall {
+        merchant_id,
+        spend_key_id: known.spend_key_id,
+        request_id,
+        at_ms: request_id.created_ms(),
+        code: refusal.code().word(),
+        status: refusal.status().as_u16(),
+        message: whole_message(refusal),
+    });
+}
+
+/// What was said, with the model or the provider that it is about.
+fn whole_message(refusal: &ApiError) -> String {
+    let (message, figures) = (refusal.message(), refusal.extra());
+    let named = ["model", "provider"]
+        .iter()
+        .find_map(|name| figures.get(*name)?.as_str());
+    match named {
+        Some(named) if !message.contains(named) => format!("{message} ({named})"),
+        _ => message.to_owned(),
+    }
 }
 
 /// An id for a call; a caller who is not known is taken for a live one.
@@ -203,6 +240,8 @@ async fn pass(
     };
     state.phase.require_ready()?;
     let caller = caller::find(request, state, arrival.own.key.as_ref())?;
+    known.merchant_id = Some(caller.merchant.id);
+    known.spend_key_id = caller.spend_key.as_ref().map(|key| key.id);
     let made = new_id(state, caller.merchant.mode());
     let request_id = *known
         .id
@@ -231,6 +270,7 @@ async fn pass(
     };
     let served = serve(worker, &mut incoming).await.map_err(|refused| {
         known.id = Some(refused.request_id);
+        known.is_recorded = refused.attempts > 0;
         answer::counted(refusal::of(refused.refusal, state.now(), speech), refused.attempts)
     })?;
     if let Some(trace) = &known.trace {

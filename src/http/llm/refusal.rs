@@ -16,7 +16,13 @@ pub fn of(refusal: Refusal, now: Now, speech: Speech) -> ApiError {
     match refusal {
         Refusal::Body(error) => of_body(error),
         Refusal::Resolve(error) => unresolved(&error),
-        Refusal::Denied { denial, rate } => with_rate(ApiError::denied(&denial, now), rate, speech),
+        Refusal::Denied { denial, rate, named } => {
+            let error = ApiError::denied(&denial, now);
+            let error = named
+                .into_iter()
+                .fold(error, |error, (field, name)| error.field(field, name));
+            with_rate(error, rate, speech)
+        }
         Refusal::Account(refusal) => refusal.into(),
         Refusal::Credit(refusal) => refusal.into(),
         Refusal::PriceUnknown(model) => ApiError::new(ErrorCode::PriceUnknown)

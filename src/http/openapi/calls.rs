@@ -1,4 +1,4 @@
-//! Calls in flight, and the feed of a merchant's figures, in the reference.
+//! Calls in flight, those that were refused, and the feed of a merchant's figures, in the reference.
 
 use utoipa::openapi::Object;
 
@@ -6,7 +6,7 @@ use crate::domain::key::KeyStatus;
 use crate::domain::request::{ProviderKeyType, UsageSource};
 use crate::http::error::ErrorCode;
 
-use super::call::{Call, events, manager};
+use super::call::{Call, events, manager, secret};
 use super::part::Part;
 use super::schema::{Field, any_text, count, flag, id, instant, list, money, object, open, text, the, word};
 
@@ -25,6 +25,37 @@ pub fn part() -> Part {
         )
         .delete(&[ONE], end_call())
         .get(&["/v1/live"], feed_call())
+}
+
+pub fn refusals() -> Part {
+    let about = "Which calls were refused before anything was sent, and why: counted by hour, spend key and code, with what \
+                 the last one was told. They cost nothing.";
+    let when = |name, says| instant(name, says).example("2026-11-01T00:00:00Z");
+    let list = secret("listRefusals", "List refusals")
+        .query(id("spend_key_id", "spk", "Only those of this key."))
+        .query(word("code", &codes(), "Only those for this reason."))
+        .query(when("from", "Only those whose last call came then or later."))
+        .query(when("to", "Only those whose first call came then or earlier."));
+    Part::new("Refusals", about)
+        .listed_thing("Refusal", object(refusal()))
+        .get(&["/v1/refusals"], list.answers_page("Refusal").or_table())
+}
+
+fn codes() -> Vec<&'static str> {
+    ErrorCode::ALL.iter().map(|code| code.word()).collect()
+}
+
+fn refusal() -> Vec<Field> {
+    vec![
+        id("spend_key_id", "spk", "The key; null where the call came without one.").or_null(),
+        word("code", &codes(), "Why: the code of the error."),
+        count("status", "The status that was answered."),
+        text("message", "What the last one was told."),
+        id("request_id", "req", "The last one."),
+        count("call_count", "How many there were in the hour."),
+        instant("first_at", "When the first one of the hour came."),
+        instant("last_at", "When the last one came."),
+    ]
 }
 
 fn list_call() -> Call {

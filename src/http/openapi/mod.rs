@@ -125,6 +125,7 @@ fn parts() -> Vec<Part> {
         requests::requests(),
         requests::usage(),
         calls::part(),
+        calls::refusals(),
         traffic::traffic(),
         wallet::wallet(),
         wallet::payment_methods(),

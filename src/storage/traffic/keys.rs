@@ -1,6 +1,8 @@
-//! Which spend keys used most, out of their days, and how the use of a few of them went.
+//! Which spend keys used most, out of their days and weeks, and how the use of a few of them went.
 
-use chrono::{DateTime, Utc};
+use std::ops::Range;
+
+use chrono::{DateTime, Datelike as _, Duration, NaiveDate, Utc};
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_query;
@@ -48,17 +50,20 @@ pub struct KeyPart {
     pub cost: Money,
 }
 
-/// The keys that spent most in a period, at most so many. All of them are ranked by their cost alone; the rest is summed of
-/// those few that are shown.
+/// The keys that spent most in a period, at most so many. All of them are ranked by their cost alone, out of
+/// whole weeks where there are some; the rest is summed of those few that are shown.
 pub fn top_keys(
     connection: &mut PgConnection,
     merchant: MerchantId,
     period: TrafficPeriod,
     most: u32,
 ) -> Result<TopKeys, StorageError> {
+    let weeks = whole_weeks(period);
     let rows: Vec<StoredKey> = sql_query(
-        "WITH top AS (SELECT spend_key_id, sum(cost) AS spent, count(*) OVER () AS key_count FROM traffic_key_days \
-         WHERE merchant_id = $1 AND day >= $2 AND day <= $3 \
+        "WITH top AS (SELECT spend_key_id, sum(cost) AS spent, count(*) OVER () AS key_count FROM ( \
+         SELECT spend_key_id, cost FROM traffic_key_weeks WHERE merchant_id = $1 AND week >= $5 AND week < $6 \
+         UNION ALL SELECT spend_key_id, cost FROM traffic_key_days WHERE merchant_id = $1 AND day >= $2 AND day < $5 \
+         UNION ALL SELECT spend_key_id, cost FROM traffic_key_days WHERE merchant_id = $1 AND day >= $6 AND day <= $3) s \
          GROUP BY spend_key_id ORDER BY spent DESC, spend_key_id LIMIT $4) \
          SELECT t.spend_key_id, k.name, least(t.spent, 9223372036854775807)::bigint AS cost, t.key_count, s.* FROM top t \
          LEFT JOIN spend_keys k ON k.id = t.spend_key_id AND k.merchant_id = $1 \
@@ -74,6 +79,8 @@ pub fn top_keys(
     .bind::<Date, _>(period.first)
     .bind::<Date, _>(period.last)
     .bind::<BigInt, _>(i64::from(most))
+    .bind::<Date, _>(weeks.start)
+    .bind::<Date, _>(weeks.end)
     .load(connection)?;
     let mut top = TopKeys::default();
     for row in rows {
@@ -90,6 +97,16 @@ pub fn top_keys(
         });
     }
     Ok(top)
+}
+
+/// The days of whole weeks, from a Monday to another; where there are none, it is empty and begins within the period or
+/// just behind it.
+fn whole_weeks(period: TrafficPeriod) -> Range<NaiveDate> {
+    let behind = period.last.succ_opt().unwrap_or(period.last);
+    let from_monday = i64::from(period.first.weekday().num_days_from_monday());
+    let start = (period.first + Duration::days((7 - from_monday) % 7)).min(behind);
+    let end = start + Duration::days((behind - start).num_days() / 7 * 7);
+    start..end
 }
 
 /// What these keys used by step; in no order. Each key's rows are looked up by themselves: the planner is kept from
@@ -168,4 +185,28 @@ struct StoredKeyPart {
     tokens: i64,
     #[diesel(sql_type = BigInt)]
     cost: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weeks_and_the_days_around_them_are_the_period() {
+        let monday = NaiveDate::from_ymd_opt(2026, 11, 16).unwrap();
+        for offset in 0..7 {
+            for length in 1..40 {
+                let first = monday + Duration::days(offset);
+                let last = first + Duration::days(length - 1);
+                let weeks = whole_weeks(TrafficPeriod { first, last });
+                assert!(first <= weeks.start && weeks.start <= weeks.end && weeks.end <= last.succ_opt().unwrap());
+                let days = (weeks.end - weeks.start).num_days();
+                assert_eq!(days % 7, 0);
+                if days > 0 {
+                    assert_eq!(weeks.start.weekday(), chrono::Weekday::Mon);
+                }
+                assert!(length - days < 13, "{first} {last}: {weeks:?}");
+            }
+        }
+    }
 }

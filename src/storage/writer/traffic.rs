@@ -1,5 +1,5 @@
 //! The roll-up of what goes through: what the new rows of a batch add to the hours of each provider and model, and to the
-//! days of each spend key, folded, and the statements that add it. The rows are touched in the order of their keys, like
+//! days and weeks of each spend key, folded, and the statements that add it. The rows are touched in the order of their keys, like
 //! all that the writer moves. A sum that does not fit stays at the largest number, and a name that no index could hold is
 //! cut, for a roll-up never keeps a request from being written.
 
@@ -168,13 +168,22 @@ fn add_key_days(connection: &mut PgConnection, settled: &[&(OpenRequest, Settlem
     Ok(())
 }
 
-const ADD_KEY_DAYS: &str = "INSERT INTO traffic_key_days AS k (merchant_id, day, spend_key_id, request_count, \
-    error_count, tokens, cost) SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7) AS d(merchant_id, day, spend_key_id) \
+/// The weeks come of the same days.
+const ADD_KEY_DAYS: &str = "WITH days AS (INSERT INTO traffic_key_days AS k (merchant_id, day, spend_key_id, \
+    request_count, error_count, tokens, cost) \
+    SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7) AS d(merchant_id, day, spend_key_id) \
     ORDER BY d.merchant_id, d.day, d.spend_key_id \
     ON CONFLICT (merchant_id, day, spend_key_id) DO UPDATE SET \
     request_count = k.request_count + excluded.request_count, \
     error_count = k.error_count + excluded.error_count, \
     tokens = least(k.tokens::numeric + excluded.tokens, 9223372036854775807)::bigint, \
+    cost = least(k.cost::numeric + excluded.cost, 9223372036854775807)::bigint) \
+    INSERT INTO traffic_key_weeks AS k (merchant_id, week, spend_key_id, cost) \
+    SELECT merchant_id, date_trunc('week', day::timestamp)::date, spend_key_id, \
+    least(sum(cost), 9223372036854775807)::bigint \
+    FROM unnest($1, $2, $3, $7) AS d(merchant_id, day, spend_key_id, cost) \
+    GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 \
+    ON CONFLICT (merchant_id, week, spend_key_id) DO UPDATE SET \
     cost = least(k.cost::numeric + excluded.cost, 9223372036854775807)::bigint";
 
 /// The key of a row of a day.
