@@ -25,7 +25,7 @@ fn a_refused_call_is_listed_with_its_reason() {
     let (poor, poor_key) = house.mint(json!({
         "name": "poor", "spend_limit": { "amount": "0.000000001", "cycle": "daily" },
     }));
-    let (narrow, narrow_key) = house.mint(json!({ "name": "narrow", "allowed_models": ["claude-*"] }));
+    let (_, narrow_key) = house.mint(json!({ "name": "narrow", "allowed_models": ["claude-*"] }));
     let (_, open_key) = house.mint(json!({ "name": "open" }));
     for _ in 0..3 {
         house.caller(&poor_key).post(PATH, &chat("")).expect_status(402);
@@ -77,8 +77,21 @@ fn a_refused_call_is_listed_with_its_reason() {
     let stranger = house.stranger().get("/v1/refusals").expect_status(200).json();
     assert_eq!(stranger["data"], json!([]));
 
+    house.books_agree();
+}
+
+#[test]
+fn people_see_why_on_the_command_line_and_in_the_dashboard() {
+    let house = House::new();
+    let (poor, poor_key) = house.mint(json!({
+        "name": "poor", "spend_limit": { "amount": "0.000000001", "cycle": "daily" },
+    }));
+    let (narrow, narrow_key) = house.mint(json!({ "name": "narrow", "allowed_models": ["claude-*"] }));
+    house.caller(&poor_key).post(PATH, &chat("")).expect_status(402);
+    house.caller(&narrow_key).post(PATH, &chat("")).expect_status(403);
+    eventually("both are listed", || calls(&house) == 2);
     let told = house.server.ask(&["requests", "refused", "--key", &narrow]);
-    assert_eq!(told["data"], json!([all[1]]));
+    assert_eq!(told["data"], json!(listed(&house, &format!("spend_key_id={narrow}"))));
     let visitor = Visitor::signed_in(&house.server, secret_key());
     let page = visitor.page("/dashboard/refusals");
     assert!(
@@ -92,7 +105,6 @@ fn a_refused_call_is_listed_with_its_reason() {
         .get("/dashboard/refusals/table?code=model_not_allowed")
         .expect_status(200);
     assert_eq!(table.text().lines().count(), 2);
-    house.books_agree();
 }
 
 #[test]
