@@ -54,7 +54,16 @@ fn what_went_through_is_summed_by_model_provider_and_key() {
         "{report}"
     );
     assert_eq!(report["series"].as_array().unwrap().len(), 7);
-    assert_eq!(report["previous"]["total_requests"], 0);
+    let before = &report["previous"];
+    assert_eq!(
+        [
+            &before["total_requests"],
+            &before["total_tokens"],
+            &before["total_cost"],
+            &before["total_charge"]
+        ],
+        [&json!(0), &json!(0), &json!("0.00"), &json!("0.00")]
+    );
     let usage = house
         .server
         .client()

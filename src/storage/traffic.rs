@@ -220,7 +220,7 @@ const OF_PERIOD: &str = "FROM traffic_hours WHERE merchant_id = $1 AND hour >= $
 fn sums() -> String {
     let counts = COUNT_COLUMNS.map(|name| format!("coalesce(sum({name}), 0)::bigint AS {name}"));
     let amounts =
-        AMOUNT_COLUMNS.map(|name| format!("coalesce(least(sum({name}), 9223372036854775807), 0)::bigint AS {name}"));
+        AMOUNT_COLUMNS.map(|name| format!("least(coalesce(sum({name}), 0), 9223372036854775807)::bigint AS {name}"));
     [counts.join(", "), amounts.join(", ")].join(", ")
 }
 
