@@ -4,7 +4,7 @@
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
-use crate::domain::ids::PaymentMethodId;
+use crate::domain::ids::{PaymentId, PaymentMethodId};
 use crate::domain::money::{Money, NANOS_PER_DOLLAR};
 use crate::domain::payment::{Cents, PaymentStatus};
 use crate::storage::payments::PaymentRow;
@@ -38,6 +38,17 @@ pub async fn retrieve(auth: SecretKeyAuth, state: web::Data<AppState>) -> Result
 /// POST `{payment_method_id, amount}`: 200 with the balance once the money is in the wallet, 202 where that will be known
 /// later, 402 where the card is declined.
 pub async fn fund(auth: SecretKeyAuth, state: web::Data<AppState>, body: JsonBody) -> Result<HttpResponse, ApiError> {
+    let payment_id = funding::new_payment_id(&state, auth.merchant_id())?;
+    fund_once(auth, state, body, payment_id).await
+}
+
+/// As [`fund`], by the payment of this id: however often it is asked for, it is made once.
+pub async fn fund_once(
+    auth: SecretKeyAuth,
+    state: web::Data<AppState>,
+    body: JsonBody,
+    payment_id: PaymentId,
+) -> Result<HttpResponse, ApiError> {
     let fields = Fields::of_body(&body.0, &["payment_method_id", "amount"])?;
     let what = "must be the id of a payment method";
     let method = fields.parsed("payment_method_id", what, |text| text.parse::<PaymentMethodId>().ok())?;
@@ -50,6 +61,7 @@ pub async fn fund(auth: SecretKeyAuth, state: web::Data<AppState>, body: JsonBod
         ));
     }
     let wanted = WantedFunding {
+        payment_id,
         holder: own_cards(auth.merchant_id()),
         wallet_id: auth.0.merchant.default_wallet_id,
         method_id,

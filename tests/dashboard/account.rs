@@ -3,10 +3,12 @@
 use serde_json::json;
 
 use crate::support::house::{House, chat};
+use crate::support::http::Answer;
 use crate::support::server::secret_key;
-use crate::support::visitor::Visitor;
+use crate::support::visitor::{Visitor, form_token, hidden};
 
 const WALLET: &str = "/dashboard/wallet";
+const FUND: &str = "/dashboard/wallet/fund";
 const SECRETS: &str = "/dashboard/secret_keys";
 const PROVIDERS: &str = "/dashboard/providers";
 
@@ -36,25 +38,74 @@ fn a_test_merchant_puts_a_card_on_file_and_money_into_the_wallet() {
     let methods = house.caller(&key).get("/v1/payment_methods").json();
     let id = methods["data"][0]["payment_method_id"].as_str().unwrap();
     for (amount, why) in [("5", "whole cents from"), ("lots", "amount"), ("", "amount")] {
-        let refused = visitor.submit(
-            WALLET,
-            "/dashboard/wallet/fund",
-            &[("payment_method_id", id), ("amount", amount)],
-        );
+        let refused = pay(&mut visitor, id, amount);
         assert_eq!(refused.status, 422, "{amount}");
         assert!(refused.text().contains(why), "{}", refused.text());
     }
-    let paid = visitor.submit(
-        WALLET,
-        "/dashboard/wallet/fund",
-        &[("payment_method_id", id), ("amount", "25.00")],
-    );
+    let paid = pay(&mut visitor, id, "25.00");
     let to = paid.expect_status(303).header("location").unwrap().to_owned();
     assert!(visitor.page(&to).contains("$25"));
     assert_eq!(house.caller(&key).get("/v1/wallet").json()["balance"], "25.00");
     let removed = visitor.submit(WALLET, &format!("/dashboard/payment_methods/{id}/delete"), &[]);
     assert_eq!(removed.status, 303);
     assert!(visitor.page(WALLET).contains("There is no card on file yet"));
+    house.books_agree();
+}
+
+/// Sends the form of the wallet's page.
+fn pay(visitor: &mut Visitor, card: &str, amount: &str) -> Answer {
+    let payment = hidden(&visitor.page(WALLET), "payment_id");
+    let fields = [
+        ("payment_method_id", card),
+        ("amount", amount),
+        ("payment_id", payment.as_str()),
+    ];
+    visitor.submit(WALLET, FUND, &fields)
+}
+
+#[test]
+fn a_payment_that_is_sent_twice_is_made_once() {
+    let house = House::new();
+    let key = house.test_merchant();
+    let (mut visitor, mut twin) = (Visitor::signed_in(&house.server, &key), Visitor::new(&house.server));
+    twin.cookie.clone_from(&visitor.cookie);
+    let card = json!({ "card": { "number": "4242424242424242", "exp_month": 12, "exp_year": 2034, "cvc": "123" } });
+    let kept = house.caller(&key).post("/v1/payment_methods", &card).expect_status(201);
+    let kept = kept.json();
+    let id = kept["payment_method_id"].as_str().unwrap();
+    let page = visitor.page(WALLET);
+    let (payment, token) = (hidden(&page, "payment_id"), form_token(&page));
+    let sent = |amount| {
+        [
+            ("payment_method_id", id),
+            ("amount", amount),
+            ("payment_id", payment.as_str()),
+            ("form_token", token.as_str()),
+        ]
+    };
+    let answers = std::thread::scope(|scope| {
+        let twin = scope.spawn(|| twin.send(FUND, &sent("25.00")).status);
+        [visitor.send(FUND, &sent("25.00")).status, twin.join().unwrap()]
+    });
+    assert_eq!(answers, [303, 303]);
+    let other = visitor.send(FUND, &sent("30.00"));
+    assert_eq!(other.status, 422);
+    assert!(other.text().contains("another card or amount"), "{}", other.text());
+    assert_ne!(hidden(&other.text(), "payment_id"), payment, "the form is a new one");
+    let whole = [("payment_method_id", id), ("amount", "25.00")];
+    for payment in ["", "pay_test_x", "pay_00000000000000000000000000"] {
+        let fields = [&whole[..], &[("payment_id", payment)]].concat();
+        let answer = visitor.submit(WALLET, FUND, &fields);
+        assert!(answer.text().contains("not whole"), "{payment}: {}", answer.text());
+    }
+    assert_eq!(house.database.number("SELECT count(*) FROM payments"), 1);
+    assert_eq!(house.caller(&key).get("/v1/wallet").json()["balance"], "25.00");
+
+    let mut stranger = Visitor::signed_in(&house.server, &house.test_merchant());
+    let fields = [&whole[..], &[("payment_id", payment.as_str())]].concat();
+    let answer = stranger.submit(WALLET, FUND, &fields);
+    assert_eq!(answer.status, 422, "{}", answer.text());
+    assert!(!answer.text().contains("25.00</td>"));
     house.books_agree();
 }
 

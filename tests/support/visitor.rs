@@ -62,8 +62,13 @@ impl Visitor {
 
 /// The token in a page's forms.
 pub fn form_token(page: &str) -> String {
+    hidden(page, "form_token")
+}
+
+/// The value of the first hidden field of this name on a page.
+pub fn hidden(page: &str, name: &str) -> String {
     let (_, rest) = page
-        .split_once("name=\"form_token\" value=\"")
+        .split_once(&format!("name=\"{name}\" value=\""))
         .expect("the page has a form");
     rest.split('"').next().unwrap_or("").to_owned()
 }

@@ -168,12 +168,22 @@ pub struct Charge {
 pub async fn charge_now(
     state: &State,
     whose: Whose,
+    card: (MethodRow, String),
+    charge: Charge,
+) -> Result<PaymentRow, ApiError> {
+    let stored = store(state, whose, card, charge).await?;
+    bring_on(state, stored.id).await
+}
+
+/// Stores the payment, unless one of its id is there, and returns what is there.
+pub async fn store(
+    state: &State,
+    whose: Whose,
     (method, payer): (MethodRow, String),
     charge: Charge,
 ) -> Result<PaymentRow, ApiError> {
-    let id = charge.id;
     let row = PaymentRow {
-        id,
+        id: charge.id,
         merchant_id: whose.merchant_id,
         customer_id: whose.customer_id,
         method_id: method.id,
@@ -192,7 +202,11 @@ pub async fn charge_now(
     let stored = state
         .database
         .run(move |connection| payments::create_once(connection, &row));
-    stored.await?;
+    Ok(stored.await?)
+}
+
+/// Brings a stored payment as far as it goes now, and returns how it stands.
+pub async fn bring_on(state: &State, id: PaymentId) -> Result<PaymentRow, ApiError> {
     settle(state, id, Approval::Unknown).await?;
     Ok(state
         .database

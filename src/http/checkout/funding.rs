@@ -17,18 +17,44 @@ use crate::storage::payments::methods::{self, Holder};
 use crate::storage::payments::{self, PaymentRow};
 use crate::storage::wallets;
 
-use super::charges::{Charge, charge_now};
+use super::charges::{Charge, bring_on, store};
 
 type State = Data<AppState>;
 
 /// What a merchant wants to put into a wallet, and with which card of his own.
 #[derive(Clone, Copy, Debug)]
 pub struct WantedFunding {
+    /// Of its payment: asked for again under the same id, it is the same payment.
+    pub payment_id: PaymentId,
     pub holder: Holder,
     pub wallet_id: WalletId,
     pub method_id: PaymentMethodId,
     /// Whole cents.
     pub amount: Money,
+}
+
+impl WantedFunding {
+    /// Whether a stored payment is for this.
+    fn is_paid_by(&self, payment: &PaymentRow) -> bool {
+        let purpose = Purpose::Funding {
+            wallet_id: self.wallet_id,
+        };
+        payment.merchant_id == self.holder.merchant_id
+            && payment.customer_id == self.holder.customer_id
+            && payment.method_id == self.method_id
+            && payment.amount.money() == self.amount
+            && payment.purpose == purpose
+    }
+}
+
+/// The id of a payment that is about to be made.
+pub fn new_payment_id(state: &AppState, merchant_id: MerchantId) -> Result<PaymentId, ApiError> {
+    let random = random::bits().map_err(|error| ApiError::internal("making an id", &error))?;
+    Ok(PaymentId::compose_in_order(
+        merchant_id.mode(),
+        state.clock.wall_us(),
+        random,
+    ))
 }
 
 /// The cards of the merchant himself.
@@ -55,9 +81,8 @@ pub async fn fund(state: &State, wanted: WantedFunding) -> Result<PaymentRow, Ap
         StorageError::NotFound => ApiError::missing("payment_method_id", "payment method"),
         other => other.into(),
     })?;
-    let random = random::bits().map_err(|error| ApiError::internal("making an id", &error))?;
     let charge = Charge {
-        id: PaymentId::compose_in_order(mode, state.clock.wall_us(), random),
+        id: wanted.payment_id,
         price: wanted.amount,
         description: "Wallet funding".to_owned(),
         purpose: Purpose::Funding {
@@ -68,7 +93,12 @@ pub async fn fund(state: &State, wanted: WantedFunding) -> Result<PaymentRow, Ap
         customer_id: holder.customer_id,
         merchant_id: holder.merchant_id,
     };
-    charge_now(state, whose, card, charge).await
+    let stored = store(state, whose, card, charge).await?;
+    if !wanted.is_paid_by(&stored) {
+        let message = "This was sent before with another card or amount. Nothing more was charged for it.";
+        return Err(ApiError::new(ErrorCode::Conflict).say(message));
+    }
+    bring_on(state, stored.id).await
 }
 
 /// Puts what was paid into its wallet, once.

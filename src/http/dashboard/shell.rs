@@ -116,6 +116,10 @@ const DONE: &[(&str, &str)] = &[
         "funding",
         "The payment is under way. The money is in the wallet when it has come.",
     ),
+    (
+        "unsure",
+        "It is not known yet whether the payment was made. Look at what moved the wallet in a minute before you pay again.",
+    ),
     ("assigned", "Assigned. The customer is on this plan from now on."),
     (
         "cancelled",

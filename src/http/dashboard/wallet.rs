@@ -7,10 +7,13 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde_json::{Map, Value, json};
 
+use crate::domain::ids::PaymentId;
 use crate::domain::money::Money;
+use crate::http::audit::note_target;
 use crate::http::auth::SecretKeyAuth;
+use crate::http::checkout::funding::new_payment_id;
 use crate::http::checkout::read_expiry;
-use crate::http::error::ApiError;
+use crate::http::error::{ApiError, ErrorCode};
 use crate::http::payment_methods as methods;
 use crate::http::state::AppState;
 use crate::http::time::iso_millis;
@@ -51,6 +54,8 @@ struct WalletPage {
     refusal: Option<String>,
     /// What was typed as the amount.
     amount: String,
+    /// Of the payment that the form makes, so that a form that is sent twice makes one.
+    payment_id: PaymentId,
 }
 
 struct Card {
@@ -99,19 +104,31 @@ async fn fund(
     state: State,
     form: Form,
 ) -> Result<HttpResponse, ApiError> {
-    let wanted = object([
-        ("payment_method_id", form.json_text("payment_method_id")),
-        ("amount", form.json_text("amount")),
-    ]);
     let again = SecretKeyAuth(auth.0.clone());
-    match ask::answer(api::fund(auth, state.clone(), ask::body(&request, wanted)).await) {
+    match ask::answer(pay(&request, auth, &state, &form).await) {
         Ok(answer) if ask::text(&answer, "status") == "completed" => Ok(see_other(&format!("{PATH}?done=funded"))),
         Ok(_) => Ok(see_other(&format!("{PATH}?done=funding"))),
         Err(error) if error.status().is_client_error() => {
             page(&request, &session, again, &state, Attempt::of(&form, &error)).await
         }
-        Err(error) => Err(error),
+        Err(error) if error.code() == ErrorCode::NotSupported => Err(error),
+        // The payment may be stored, and then it goes on without us.
+        Err(_) => Ok(see_other(&format!("{PATH}?done=unsure"))),
     }
+}
+
+async fn pay(request: &HttpRequest, auth: SecretKeyAuth, state: &State, form: &Form) -> Result<HttpResponse, ApiError> {
+    let id = form.text("payment_id").parse().ok();
+    let id = id.filter(|id: &PaymentId| id.mode() == auth.merchant_id().mode());
+    let id = id.ok_or_else(|| {
+        ApiError::new(ErrorCode::InvalidRequest).say("This form was not whole. Nothing was charged; send it again.")
+    })?;
+    let wanted = object([
+        ("payment_method_id", form.json_text("payment_method_id")),
+        ("amount", form.json_text("amount")),
+    ]);
+    note_target(request, &id.to_string());
+    api::fund_once(auth, state.clone(), ask::body(request, wanted), id).await
 }
 
 /// POST: a test card of a test merchant. A live card goes from the browser to the processor, by the API's setups.
@@ -129,7 +146,10 @@ async fn add_card(
     let body = Map::from_iter([("card".to_owned(), card)]);
     let again = SecretKeyAuth(auth.0.clone());
     match ask::answer(methods::create(auth, state.clone(), ask::body(&request, body)).await) {
-        Ok(_) => Ok(see_other(&format!("{PATH}?done=saved"))),
+        Ok(kept) => {
+            note_target(&request, &ask::text(&kept, "payment_method_id"));
+            Ok(see_other(&format!("{PATH}?done=saved")))
+        }
         Err(error) if error.status().is_client_error() => {
             page(&request, &session, again, &state, Attempt::of(&form, &error)).await
         }
@@ -188,6 +208,7 @@ async fn page(
             .collect(),
         refusal: attempt.refusal,
         amount: attempt.amount,
+        payment_id: new_payment_id(state, merchant_id)?,
     };
     shell::page(status, &page)
 }
