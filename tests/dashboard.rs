@@ -8,4 +8,5 @@ mod keys;
 mod meters;
 mod plans;
 mod sessions;
+mod told;
 mod webhooks;

@@ -1,13 +1,17 @@
 //! The audit log: a middleware around every route that changes something, so that no handler can forget it. The event
 //! is stored before the work and its outcome after it; where it cannot be stored the change is refused, so it fails
-//! closed. Reported usage (`POST /v1/requests`) is no change of a setting and is not here: it has rows of its own.
+//! closed. Reported usage (`POST /v1/requests`) is no change of a setting and is not here: it has rows of its own. What
+//! is done where the middleware knows of nobody (a sign-in, a key for a code, the operator's own) is told by a [`Deed`].
+
+mod asked;
+mod deed;
 
 use actix_web::body::{BoxBody, MessageBody as _};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::domain::ids::{AuditEventId, MerchantId};
 use crate::engine::random;
@@ -22,13 +26,13 @@ use super::query::Query;
 use super::state::AppState;
 use super::time::iso_millis;
 
-type State = web::Data<AppState>;
+use asked::Asked;
 
-/// What of a body is kept, in characters of JSON.
-const ASKED_LIMIT: usize = 4096;
-/// The longest text of a field that is kept.
-const TEXT_LIMIT: usize = 300;
-const HIDDEN: &str = "[hidden]";
+pub use asked::note_body;
+pub use deed::{Deed, note, note_operator};
+
+type State = web::Data<AppState>;
+type Served = Result<ServiceResponse<BoxBody>, actix_web::Error>;
 
 /// Who changes something, where it is not the holder of the credential: put among the request's extensions by whoever
 /// lets him in.
@@ -48,58 +52,6 @@ impl Actor {
     }
 }
 
-/// Stores what the operator has done to a merchant beyond what a key of his could do: after it is done, because only
-/// then it is known whose it is.
-pub async fn note_operator(
-    state: &State,
-    merchant_id: MerchantId,
-    action: &str,
-    target: String,
-) -> Result<(), ApiError> {
-    let actor = Actor::operator();
-    let event = NewAuditEvent {
-        id: new_id(state, merchant_id)?,
-        merchant_id,
-        actor_kind: actor.kind,
-        actor: actor.name,
-        action: action.to_owned(),
-        target: Some(target),
-        address: None,
-    };
-    let outcome = AuditOutcome {
-        status: 200,
-        target: None,
-        asked: None,
-    };
-    let work = state.database.run(move |connection| {
-        rows::begin(connection, &event)?;
-        rows::finish(connection, event.id, &outcome)
-    });
-    Ok(work.await?)
-}
-
-/// The body that a change came with, without secrets: put among the request's extensions by whoever reads it.
-#[derive(Clone, Debug)]
-struct Asked(Value);
-
-/// Keeps the fields of a body for the audit log, without what nobody may read there.
-pub fn note_body(request: &HttpRequest, fields: &Map<String, Value>) {
-    if is_change(request.method()) {
-        let shown = Value::Object(
-            fields
-                .iter()
-                .map(|(name, value)| (name.clone(), shown(name, value)))
-                .collect(),
-        );
-        if shown.to_string().len() <= ASKED_LIMIT {
-            request.extensions_mut().insert(Asked(shown));
-        } else {
-            let names: Vec<&String> = fields.keys().collect();
-            request.extensions_mut().insert(Asked(json!({ "fields": names })));
-        }
-    }
-}
-
 /// What was changed or made, where neither the path nor the answer names it.
 #[derive(Clone, Debug)]
 struct Target(String);
@@ -110,20 +62,51 @@ pub fn note_target(request: &HttpRequest, id: &str) {
 }
 
 /// Middleware of the routes that change something.
-pub async fn record(
-    request: ServiceRequest,
-    next: Next<BoxBody>,
-) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let Some((state, event)) = begin(&request)? else {
-        return next.call(request).await;
+pub async fn record(request: ServiceRequest, next: Next<BoxBody>) -> Served {
+    let (state, event) = match begin(&request) {
+        Ok(Some(begun)) => begun,
+        Ok(None) => return next.call(request).await,
+        Err(refusal) => return Ok(request.error_response(refusal)),
     };
     let id = event.id;
-    let work = state.database.run(move |connection| rows::begin(connection, &event));
-    if let Err(error) = work.await {
-        let refusal = ApiError::from(error);
-        return Ok(request.into_response(actix_web::ResponseError::error_response(&refusal)));
+    let begun = state.database.run(move |connection| rows::begin(connection, &event));
+    if let Err(error) = begun.await {
+        return Ok(request.error_response(ApiError::from(error)));
     }
-    let response = next.call(request).await?;
+    // To its end, whether or not the caller waits for it: what is done is told as well.
+    match actix_rt::spawn(work(state, id, request, next)).await {
+        Ok(served) => served,
+        Err(error) => Err(ApiError::internal("a change", &error).into()),
+    }
+}
+
+/// Does the work, and stores how it ended.
+async fn work(state: State, id: AuditEventId, request: ServiceRequest, next: Next<BoxBody>) -> Served {
+    let (served, outcome) = match next.call(request).await {
+        Ok(response) => {
+            let (response, outcome) = outcome_of(response);
+            (Ok(response), outcome)
+        }
+        // A refusal of a middleware below: no handler ran.
+        Err(error) => {
+            let outcome = AuditOutcome {
+                status: error.as_response_error().status_code().as_u16(),
+                target: None,
+                asked: None,
+            };
+            (Err(error), outcome)
+        }
+    };
+    let finished = state
+        .database
+        .run(move |connection| rows::finish(connection, id, &outcome));
+    if let Err(error) = finished.await {
+        tracing::warn!(event.id = %id, %error, "the outcome of a change is missing in the audit log");
+    }
+    served
+}
+
+fn outcome_of(response: ServiceResponse<BoxBody>) -> (ServiceResponse<BoxBody>, AuditOutcome) {
     let (response, target) = read_target(response);
     let asked = response.request().extensions().get::<Asked>().cloned();
     let noted = response.request().extensions().get::<Target>().cloned();
@@ -132,17 +115,7 @@ pub async fn record(
         target: noted.map(|noted| noted.0).or(target),
         asked: asked.map(|asked| asked.0),
     };
-    let finish = async move {
-        let work = state
-            .database
-            .run(move |connection| rows::finish(connection, id, &outcome));
-        if let Err(error) = work.await {
-            tracing::warn!(event.id = %id, %error, "the outcome of a change is missing in the audit log");
-        }
-    };
-    // To its end, whether or not the caller waits for it.
-    let _ = actix_rt::spawn(finish).await;
-    Ok(response)
+    (response, outcome)
 }
 
 /// GET `/v1/audit_events?action=&target=&actor=`: newest first.
@@ -316,40 +289,6 @@ fn id_in(body: &Value, noun: &str) -> Option<String> {
     let names = [format!("{singular}_id"), "id".to_owned()];
     let found = names.iter().find_map(|name| body.get(name)?.as_str());
     found.map(str::to_owned)
-}
-
-/// A field as it may be kept.
-fn shown(name: &str, value: &Value) -> Value {
-    if is_secret(name) && !value.is_null() {
-        return Value::from(HIDDEN);
-    }
-    match value {
-        Value::String(text) if text.chars().count() > TEXT_LIMIT => {
-            Value::from(text.chars().take(TEXT_LIMIT).chain(['…']).collect::<String>())
-        }
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(name, value)| (name.clone(), shown(name, value)))
-            .collect(),
-        Value::Array(items) => items.iter().map(|item| shown(name, item)).collect(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
-    }
-}
-
-/// Names of fields whose values are secrets, or a person's.
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let endings = [
-        "key",
-        "secret",
-        "token",
-        "credential",
-        "password",
-        "number",
-        "cvc",
-        "code",
-    ];
-    endings.iter().any(|ending| name.ends_with(ending)) || ["phone", "email", "value", "contact"].contains(&&*name)
 }
 
 #[cfg(test)]

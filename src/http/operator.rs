@@ -51,12 +51,12 @@ enum NewKey {
 }
 
 impl NewKey {
-    /// What its kind is called in the audit log, and the field of its id.
+    /// What making one is called in the audit log, and the field of its id.
     const fn names(self) -> (&'static str, &'static str) {
         match self {
-            Self::Secret => ("secret_keys", "secret_key_id"),
-            Self::Wallet => ("wallet_keys", "wallet_key_id"),
-            Self::Spend => ("spend_keys", "spend_key_id"),
+            Self::Secret => ("secret_keys.create", "secret_key_id"),
+            Self::Wallet => ("wallet_keys.create", "wallet_key_id"),
+            Self::Spend => ("spend_keys.create", "spend_key_id"),
         }
     }
 
@@ -186,7 +186,7 @@ pub async fn create_key(_: OperatorAuth, state: State, body: JsonBody) -> Result
         .and_then(|text| text.parse().ok());
     let (merchant, wallet_id) = find_owner(&state, merchant_id, wallet_id).await?;
     let owner_id = merchant.id;
-    let (noun, id_field) = kind.names();
+    let (action, id_field) = kind.names();
     let key = match kind {
         NewKey::Spend => {
             let creation = Creation::read(&settings, state.now().wall_ms)?;
@@ -214,7 +214,7 @@ pub async fn create_key(_: OperatorAuth, state: State, body: JsonBody) -> Result
         }
     };
     let id = key.get(id_field).and_then(Value::as_str).unwrap_or_default();
-    audit::note_operator(&state, owner_id, &format!("{noun}.create"), id.to_owned()).await?;
+    audit::note_operator(&state, owner_id, action, id.to_owned()).await?;
     Ok(HttpResponse::Created().json(key))
 }
 

@@ -114,16 +114,17 @@ pub fn begin(connection: &mut PgConnection, new: &NewAuditEvent) -> Result<(), S
 pub fn finish(connection: &mut PgConnection, id: AuditEventId, outcome: &AuditOutcome) -> Result<(), StorageError> {
     let row = diesel::update(audit_events::table.find(id.uuid()));
     let status = i16::try_from(outcome.status).ok();
+    let asked = outcome.asked.as_ref().map(column::holdable);
     match outcome.target.as_deref() {
         Some(target) => row
             .set((
                 audit_events::status.eq(status),
-                audit_events::asked.eq(&outcome.asked),
+                audit_events::asked.eq(&asked),
                 audit_events::target.eq(cut(target, 255)),
             ))
             .execute(connection)?,
         None => row
-            .set((audit_events::status.eq(status), audit_events::asked.eq(&outcome.asked)))
+            .set((audit_events::status.eq(status), audit_events::asked.eq(&asked)))
             .execute(connection)?,
     };
     Ok(())

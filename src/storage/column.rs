@@ -62,6 +62,20 @@ pub fn text(value: &str) -> String {
     value.replace('\0', "\u{fffd}")
 }
 
+/// The same value with [`text`] for every name and text in it: in JSON too Postgres holds no NUL.
+pub fn holdable(value: &serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::String(held) => Value::String(text(held)),
+        Value::Array(items) => items.iter().map(holdable).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (text(name), holdable(value)))
+            .collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
 pub fn corrupt(noun: &'static str, reason: &str) -> StorageError {
     StorageError::Corrupt {
         noun,

@@ -30,23 +30,15 @@ pub async fn in_words(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let served = next.call(request).await?;
-    let (error, is_signed_in) = {
-        let extensions = served.response().extensions();
-        let from_guard = extensions.get::<ApiError>().cloned();
-        let from_handler = served
-            .response()
-            .error()
-            .and_then(|error| error.as_error::<ApiError>())
-            .cloned();
-        let is_signed_in = served.request().extensions().get::<Session>().is_some();
-        (from_guard.or(from_handler), is_signed_in)
-    };
-    let asks_for_json = served
+    let error = served.response().error();
+    let error = error.and_then(|error| error.as_error::<ApiError>()).cloned();
+    let is_signed_in = served.request().extensions().get::<Session>().is_some();
+    let is_page = served
         .response()
         .headers()
         .get(CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
-    let Some(error) = error.filter(|_| !asks_for_json) else {
+    let Some(error) = error.filter(|_| !is_page) else {
         return Ok(served);
     };
     let page = ErrorPage {

@@ -7,7 +7,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::ORIGIN;
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage as _, HttpRequest, ResponseError as _, web};
+use actix_web::{HttpMessage as _, HttpRequest, web};
 
 use crate::http::audit::Actor;
 use crate::http::error::{ApiError, ErrorCode};
@@ -32,13 +32,7 @@ pub async fn admit(
             let answer = see_other(&sign_in::path_back_to(request.request()));
             return Ok(request.into_response(answer));
         }
-        Err(refusal) => {
-            // In the response, so that the page of errors finds it.
-            let response = refusal.error_response();
-            let mut answer = request.into_response(response);
-            answer.response_mut().extensions_mut().insert(refusal);
-            return Ok(answer);
-        }
+        Err(refusal) => return Ok(request.error_response(refusal)),
     };
     {
         let mut extensions = request.extensions_mut();
