@@ -70,6 +70,20 @@ pub fn find(connection: &mut PgConnection, owner: Owner, id: SpendKeyId) -> Resu
         .try_into()
 }
 
+/// Those of these keys that are there, in no order.
+pub fn find_all(
+    connection: &mut PgConnection,
+    owner: Owner,
+    ids: &[SpendKeyId],
+) -> Result<Vec<SpendKeyRow>, StorageError> {
+    let rows = spend_keys::table
+        .filter(spend_keys::id.eq_any(ids.iter().map(|id| id.uuid())))
+        .filter(owned_by(owner))
+        .select(StoredSpendKey::as_select())
+        .load(connection)?;
+    rows.into_iter().map(SpendKeyRow::try_from).collect()
+}
+
 pub fn list(connection: &mut PgConnection, owner: Owner, page: PageRequest) -> Result<Page<SpendKeyRow>, StorageError> {
     let rows = spend_keys::table
         .filter(owned_by(owner))

@@ -1,10 +1,11 @@
 //! Wallet, secrets, providers, proof and audit.
 
+use diesel::connection::SimpleConnection as _;
 use serde_json::json;
 
 use crate::support::house::{House, chat};
 use crate::support::http::Answer;
-use crate::support::server::secret_key;
+use crate::support::server::{eventually, secret_key};
 use crate::support::visitor::{Visitor, form_token, hidden};
 
 const WALLET: &str = "/dashboard/wallet";
@@ -107,6 +108,46 @@ fn a_payment_that_is_sent_twice_is_made_once() {
     assert_eq!(answer.status, 422, "{}", answer.text());
     assert!(!answer.text().contains("25.00</td>"));
     house.books_agree();
+}
+
+#[test]
+fn two_keys_made_side_by_side_are_both_shown() {
+    let (_house, mut visitor) = house_and_visitor();
+    let mut make = |name| {
+        let made = visitor.submit(SECRETS, SECRETS, &[("name", name)]).expect_status(303);
+        made.header("location").unwrap().to_owned()
+    };
+    let (first, second) = (make("first"), make("second"));
+    for (to, name) in [(first, "first"), (second, "second")] {
+        let page = visitor.page(&to);
+        assert!(page.contains("id=\"secret-text\">aks_"), "{name}: {page}");
+        assert!(!visitor.page(&to).contains("secret-text"), "{name} is shown once");
+    }
+}
+
+#[test]
+fn the_books_are_proved_once_at_a_time() {
+    let (house, mut visitor) = house_and_visitor();
+    let mut twin = Visitor::new(&house.server);
+    twin.cookie.clone_from(&visitor.cookie);
+    let mut blocker = house.database.connect();
+    blocker
+        .batch_execute("BEGIN; LOCK TABLE requests IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
+    let (from, prove) = ("/dashboard/proof", "/dashboard/proof/prove");
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| twin.submit(from, prove, &[]).expect_status(303));
+        let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'requests'::regclass";
+        eventually("the first proof waits", || house.database.number(waiting) == 1);
+        let second = visitor.submit(from, prove, &[]).expect_status(303);
+        let to = second.header("location").unwrap();
+        assert_eq!(to, "/dashboard/proof?done=proving");
+        assert!(visitor.page(to).contains("being proved already"));
+        blocker.batch_execute("ROLLBACK").unwrap();
+        assert_eq!(first.join().unwrap().header("location"), Some(from));
+    });
+    let third = visitor.submit(from, prove, &[]).expect_status(303);
+    assert_eq!(third.header("location"), Some(from));
 }
 
 #[test]

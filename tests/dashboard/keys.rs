@@ -243,6 +243,8 @@ fn what_the_cards_show_is_had_as_a_table_and_is_found_by_name_status_and_tag() {
         assert!(named(found) && !named(missing), "{query}");
         let table = visitor.get(&format!("{HOME}/table?{query}")).expect_status(200);
         assert!(table.header("content-type").unwrap().starts_with("text/csv"));
+        assert_eq!(table.header("cache-control"), Some("no-store"));
+        assert_eq!(table.header("x-content-type-options"), Some("nosniff"));
         assert_eq!(table.text().lines().count(), 2, "{query}: {}", table.text());
     }
     let whole = visitor.page(&format!("{HOME}/table"));

@@ -1,9 +1,13 @@
-//! What the audit log is told of.
+//! What the audit log is told of: every thing that is made on the pages, and how it ended whatever was asked.
 
 use serde_json::{Value, json};
 
 use crate::support::house::House;
 use crate::support::http::Client;
+use crate::support::visitor::{Visitor, hidden};
+
+const SECRETS: &str = "/dashboard/secret_keys";
+const WALLET: &str = "/dashboard/wallet";
 
 fn events(client: &Client, action: &str) -> Vec<Value> {
     let path = format!("/v1/audit_events?limit=100&action={action}");
@@ -31,4 +35,54 @@ fn an_event_has_its_outcome_whatever_was_asked() {
     let first = &events(&client, "customers.create")[2];
     assert_eq!(first["asked"]["zz"], "a\u{fffd}b");
     assert_eq!(first["asked"]["\u{fffd}"]["deep\u{fffd}"], json!(["\u{fffd}"]));
+}
+
+#[test]
+fn whatever_is_made_on_a_page_is_the_target_of_its_event() {
+    let house = House::new();
+    let key = house.test_merchant();
+    let mut visitor = Visitor::signed_in(&house.server, &key);
+    let meter = [
+        ("name", "m"),
+        ("rate_type", "fixed"),
+        ("tier_type", "tokens_1m"),
+        ("tier_start", "0"),
+        ("tier_rate", "2"),
+    ];
+    let plan = [
+        ("name", "p"),
+        ("period_amount", "5"),
+        ("billing_interval", "month"),
+        ("rollover_type", "none"),
+        ("bundle_rollover_type", "full"),
+    ];
+    let provider_key = [("provider", "openai"), ("key", "sk-0123456789abcdef")];
+    let card = [("number", "4242424242424242"), ("expiry", "12 / 34"), ("cvc", "123")];
+    let webhook = [("name", "w"), ("url", "https://example.com/hooks")];
+    let table: [(&str, &[(&str, &str)]); 8] = [
+        ("spend_keys", &[("name", "k")]),
+        ("secret_keys", &[("name", "s")]),
+        ("provider_keys", &provider_key),
+        ("payment_methods", &card),
+        ("customers", &[("name", "c")]),
+        ("meters", &meter),
+        ("plans", &plan),
+        ("webhooks", &webhook),
+    ];
+    let client = house.caller(&key);
+    for (noun, fields) in table {
+        let made = visitor.submit(SECRETS, &format!("/dashboard/{noun}"), fields);
+        assert_eq!(made.status, 303, "{noun}: {}", made.text());
+        let event = &events(&client, &format!("{noun}.create"))[0];
+        let target = event["target"].as_str().unwrap_or_else(|| panic!("{event}"));
+        let listed = client.get(&format!("/v1/{noun}")).expect_status(200).text();
+        assert!(listed.contains(target), "{noun}: {target} is not in {listed}");
+    }
+    let methods = client.get("/v1/payment_methods").json();
+    let card = methods["data"][0]["payment_method_id"].as_str().unwrap();
+    let payment = hidden(&visitor.page(WALLET), "payment_id");
+    let fields = [("payment_method_id", card), ("amount", "10"), ("payment_id", &payment)];
+    let paid = visitor.submit(WALLET, "/dashboard/wallet/fund", &fields);
+    assert_eq!(paid.status, 303, "{}", paid.text());
+    assert_eq!(events(&client, "wallet.fund")[0]["target"], payment.as_str());
 }

@@ -1,11 +1,11 @@
 //! Proof: the invariants of the books, both sides and their difference. Proving reads every row, so it is done when
-//! somebody asks for it, and the page shows the latest result until then.
+//! somebody asks for it, once at a time for a merchant, and the page shows the latest result until then.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use dashmap::DashMap;
+use dashmap::{DashMap, DashSet};
 use serde_json::Value;
 
 use crate::domain::ids::MerchantId;
@@ -24,9 +24,34 @@ type State = web::Data<AppState>;
 
 const PATH: &str = "/dashboard/proof";
 
-/// The latest proof of each merchant, since the process began.
+/// The latest proof of each merchant, since the process began, and whose is made at the moment.
 #[derive(Default)]
-pub struct Proofs(DashMap<MerchantId, Value>);
+pub struct Proofs {
+    latest: DashMap<MerchantId, Value>,
+    running: DashSet<MerchantId>,
+}
+
+impl Proofs {
+    /// The right to prove, until it is dropped; `None` where it is taken.
+    fn begin(&self, merchant_id: MerchantId) -> Option<Turn<'_>> {
+        let turn = || Turn {
+            proofs: self,
+            merchant_id,
+        };
+        self.running.insert(merchant_id).then(turn)
+    }
+}
+
+struct Turn<'a> {
+    proofs: &'a Proofs,
+    merchant_id: MerchantId,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.proofs.running.remove(&self.merchant_id);
+    }
+}
 
 pub fn configure(config: &mut ServiceConfig) {
     config
@@ -65,7 +90,7 @@ async fn show(
 ) -> Result<HttpResponse, ApiError> {
     let known = state
         .proofs
-        .0
+        .latest
         .get(&auth.merchant_id())
         .map(|entry| entry.value().clone());
     let page = ProofPage {
@@ -75,11 +100,14 @@ async fn show(
     shell::page(StatusCode::OK, &page)
 }
 
-/// POST: proves now.
+/// POST: proves now, unless that is being done already.
 async fn prove(auth: SecretKeyAuth, state: State) -> Result<HttpResponse, ApiError> {
     let merchant_id = auth.merchant_id();
+    let Some(_turn) = state.proofs.begin(merchant_id) else {
+        return Ok(see_other(&format!("{PATH}?done=proving")));
+    };
     let proof = ask::answer(api::retrieve(auth, state.clone()).await)?;
-    state.proofs.0.insert(merchant_id, proof);
+    state.proofs.latest.insert(merchant_id, proof);
     Ok(see_other(PATH))
 }
 

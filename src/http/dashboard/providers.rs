@@ -7,6 +7,7 @@ use askama::Template;
 use serde_json::Value;
 
 use crate::gateway::Worker;
+use crate::http::audit::note_target;
 use crate::http::auth::SecretKeyAuth;
 use crate::http::error::{ApiError, ErrorCode};
 use crate::http::operator::providers as health;
@@ -95,7 +96,10 @@ async fn create(
     ]);
     let again = SecretKeyAuth(auth.0.clone());
     match ask::answer(api::create(auth, state.clone(), request.clone(), ask::body(&request, body)).await) {
-        Ok(_) => Ok(see_other(&format!("{PATH}?done=saved"))),
+        Ok(kept) => {
+            note_target(&request, &ask::text(&kept, "provider_key_id"));
+            Ok(see_other(&format!("{PATH}?done=saved")))
+        }
         Err(error) if error.status().is_client_error() => {
             let attempt = Attempt {
                 refusal: Some(error.message().replace('`', "")),

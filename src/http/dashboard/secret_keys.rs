@@ -8,6 +8,7 @@ use askama::Template;
 use serde_json::Value;
 
 use crate::domain::secret::Secret;
+use crate::http::audit::note_target;
 use crate::http::auth::SecretKeyAuth;
 use crate::http::error::ApiError;
 use crate::http::plain;
@@ -24,8 +25,6 @@ use super::shown::Moment;
 type State = web::Data<AppState>;
 
 const PATH: &str = "/dashboard/secret_keys";
-/// What a new secret is kept under on its way to its page.
-const SUBJECT: &str = "secret key";
 
 pub fn configure(config: &mut ServiceConfig) {
     config
@@ -63,7 +62,9 @@ async fn list(
     auth: SecretKeyAuth,
     state: State,
 ) -> Result<HttpResponse, ApiError> {
-    let secret = state.reveals.take(session.hash(), SUBJECT, state.now().wall_ms);
+    let query = Query::parse(request.query_string());
+    let made = query.text("made")?.unwrap_or_default();
+    let secret = state.reveals.take(session.hash(), made, state.now().wall_ms);
     let secret = secret.map(|secret| secret.expose().clone());
     page(
         &request,
@@ -97,9 +98,11 @@ async fn create(
     let again = SecretKeyAuth(auth.0.clone());
     match ask::answer(api::create(auth, state.clone(), body).await) {
         Ok(key) => {
-            let secret = Secret::new(ask::text(&key, "secret_key"));
-            state.reveals.keep(session.hash(), SUBJECT, secret, state.now().wall_ms);
-            Ok(see_other(&format!("{PATH}?done=created")))
+            let (id, secret) = (ask::text(&key, "secret_key_id"), ask::text(&key, "secret_key"));
+            note_target(&request, &id);
+            let now_ms = state.now().wall_ms;
+            state.reveals.keep(session.hash(), &id, Secret::new(secret), now_ms);
+            Ok(see_other(&format!("{PATH}?done=created&made={id}")))
         }
         Err(error) if error.status().is_client_error() => {
             let attempt = Attempt {

@@ -120,6 +120,7 @@ const DONE: &[(&str, &str)] = &[
         "unsure",
         "It is not known yet whether the payment was made. Look at what moved the wallet in a minute before you pay again.",
     ),
+    ("proving", "The books are being proved already. Reload in a moment."),
     ("assigned", "Assigned. The customer is on this plan from now on."),
     (
         "cancelled",

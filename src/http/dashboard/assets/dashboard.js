@@ -39,11 +39,12 @@ for (const link of document.querySelectorAll("[data-more-rows]")) {
 
 const LIVE_EVERY_MS = 2000;
 
-function setMoney(element, [whole, fraction]) {
+function setMoney(element, [whole, fraction, exact]) {
   const money = element.querySelector(".money");
   if (!money) return;
   money.firstChild.textContent = whole;
   money.querySelector(".fraction").textContent = fraction;
+  money.title = exact;
 }
 
 function show(card, figures) {

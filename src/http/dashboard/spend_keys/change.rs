@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::domain::key::RequestShape;
 use crate::domain::secret::Secret;
+use crate::http::audit::note_target;
 use crate::http::auth::KeyManagerAuth;
 use crate::http::dashboard::ask;
 use crate::http::dashboard::form::{Form, object};
@@ -72,7 +73,10 @@ pub async fn create(
     let wanted = body(&form);
     let wanted = wanted.into_iter().filter(|(_, value)| !value.is_null()).collect();
     match ask::answer(api::create(auth, state.clone(), ask::body(&request, wanted)).await) {
-        Ok(key) => reveal(&session, &state, &key, "created"),
+        Ok(key) => {
+            note_target(&request, &ask::text(&key, "spend_key_id"));
+            reveal(&session, &state, &key, "created")
+        }
         Err(error) if error.status().is_client_error() => {
             let again = FormPage::new(&session, &request, KeyForm::again(&form, &error));
             shell::page(StatusCode::UNPROCESSABLE_ENTITY, &again)

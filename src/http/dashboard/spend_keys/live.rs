@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use crate::domain::ids::SpendKeyId;
 use crate::http::auth::KeyManagerAuth;
 use crate::http::dashboard::ask;
+use crate::http::dashboard::shown::Amount;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
 use crate::http::spend_keys::{live, view};
 use crate::http::state::AppState;
-use crate::storage::StorageError;
 use crate::storage::spend_keys as rows;
 
 use super::CARDS;
@@ -32,18 +32,10 @@ pub async fn show(
         .take(usize::try_from(CARDS).unwrap_or(usize::MAX))
         .collect();
     let owner = auth.owner();
-    let found = state.database.run(move |connection| {
-        let mut found = Vec::with_capacity(ids.len());
-        for id in ids {
-            match rows::find(connection, owner, id) {
-                Ok(row) => found.push(row),
-                Err(StorageError::NotFound) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(found)
-    });
-    let found = found.await?;
+    let found = state
+        .database
+        .run(move |connection| rows::find_all(connection, owner, &ids))
+        .await?;
     let states = live::states_of(&state, &found).await?;
     let now_ms = state.now().wall_ms;
     let shown = |(row, state)| {
@@ -61,12 +53,16 @@ fn figures(card: &Card) -> Value {
     json!({
         "state": card.state.word(),
         "class": card.state.class(),
-        "spent": [card.spent.whole, card.spent.fraction],
-        "held": [card.held.whole, card.held.fraction],
-        "left": limit.map(|limit| [&limit.left.whole, &limit.left.fraction]),
+        "spent": parts(&card.spent),
+        "held": parts(&card.held),
+        "left": limit.map(|limit| parts(&limit.left)),
         "spent_width": limit.map(|limit| limit.spent_width),
         "held_width": limit.map(|limit| limit.held_width),
         "requests": card.requests,
         "last_used": card.last_used.as_ref().map_or("never", |moment| &moment.relative),
     })
+}
+
+fn parts(amount: &Amount) -> [&str; 3] {
+    [&amount.whole, &amount.fraction, &amount.exact]
 }
