@@ -95,11 +95,11 @@ pub async fn method_not_allowed(request: HttpRequest) -> Result<HttpResponse, Ap
     let message = format!("This path does not take {}.", request.method());
     let refusal = ApiError::new(ErrorCode::MethodNotAllowed).say(message);
     let pattern = request.match_pattern().unwrap_or_default();
-    let methods = HeaderValue::from_str(openapi::methods_of(&pattern));
-    Err(match methods {
-        Ok(methods) => refusal.header(ALLOW, methods),
-        Err(_) => refusal,
-    })
+    let methods = match openapi::methods_of(&pattern) {
+        "" if dashboard::is_page(&pattern) => dashboard::methods_but(request.method()),
+        described => described,
+    };
+    Err(refusal.header(ALLOW, HeaderValue::from_static(methods)))
 }
 
 fn health_routes(config: &mut ServiceConfig) {

@@ -208,6 +208,38 @@ fn a_link_from_the_command_line_signs_in_once() {
     assert_eq!(plain.status, 404, "callers make no links");
 }
 
+#[test]
+fn pages_answer_a_head_and_say_what_they_take() {
+    let house = House::new();
+    let mut visitor = Visitor::signed_in(&house.server, secret_key());
+    let client = Client::new(&house.server.url());
+    let client = client.with_header("cookie", visitor.cookie.as_ref().unwrap());
+    let style = visitor.page(HOME);
+    let style = style.split("href=\"").find(|part| part.contains(".css\"")).unwrap();
+    let style = style.split('"').next().unwrap();
+    for path in [HOME, "/dashboard/sign_in", "/dashboard/wallet", style] {
+        let answer = client.send("HEAD", path, None);
+        let same = client.get(path);
+        assert_eq!((answer.status, answer.body.len()), (same.status, 0), "{path}");
+        assert_eq!(answer.header("content-type"), same.header("content-type"), "{path}");
+    }
+    assert_eq!(
+        visitor.get("/dashboard/").expect_status(303).header("location"),
+        Some(HOME)
+    );
+    let table = [
+        ("PUT", "/dashboard/sign_in", "GET, HEAD, POST"),
+        ("POST", style, "GET, HEAD"),
+    ];
+    for (method, path, allowed) in table {
+        let answer = client.send(method, path, None).expect_status(405);
+        assert_eq!(answer.header("allow"), Some(allowed), "{method} {path}");
+    }
+    let answer = visitor.submit(HOME, "/dashboard/refusals", &[]).expect_status(405);
+    assert_eq!(answer.header("allow"), Some("GET, HEAD"));
+    assert!(answer.header("content-type").unwrap().starts_with("text/html"));
+}
+
 fn operator(house: &House) -> Client {
     let token = std::fs::read_to_string(house.server.data_dir().join("operator-token")).unwrap();
     Client::new(&house.server.operator_url()).with_key(token.trim())

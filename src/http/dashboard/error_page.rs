@@ -1,10 +1,12 @@
 //! Errors of the dashboard as pages: what is wrong and what to do, in the words of the error table, instead of the
-//! API's envelope. Only answers that carry an `ApiError` are turned; all others pass.
+//! API's envelope. Only answers that carry an `ApiError` are turned; all others pass. It stands around everything that
+//! answers with pages, so a HEAD becomes a GET here.
 
 use actix_web::HttpMessage as _;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use actix_web::http::Method;
+use actix_web::http::header::CONTENT_TYPE;
 use actix_web::middleware::Next;
 use askama::Template;
 
@@ -26,9 +28,13 @@ struct ErrorPage {
 
 /// The middleware.
 pub async fn in_words(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    // What a HEAD is answered is what a GET is, without the body, which the connection leaves out by itself.
+    if *request.method() == Method::HEAD {
+        request.head_mut().method = Method::GET;
+    }
     let served = next.call(request).await?;
     let error = served.response().error();
     let error = error.and_then(|error| error.as_error::<ApiError>()).cloned();
@@ -49,7 +55,7 @@ pub async fn in_words(
         is_signed_in,
     };
     let mut response = shell::page(error.status(), &page)?;
-    if let Some((name, value)) = error.headers().iter().find(|(name, _)| name == RETRY_AFTER) {
+    for (name, value) in error.headers() {
         response.headers_mut().insert(name.clone(), value.clone());
     }
     Ok(served.into_response(response))

@@ -41,6 +41,7 @@ mod visit;
 mod wallet;
 mod webhooks;
 
+use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource};
@@ -56,7 +57,12 @@ pub use self::session::Session;
 
 /// Everything under `/dashboard`.
 pub fn configure(config: &mut ServiceConfig) {
-    config.service(plain("/dashboard/assets/{file}").route(web::get().to(assets::serve)));
+    let asset = plain("/dashboard/assets/{file}");
+    config.service(
+        asset
+            .route(web::get().to(assets::serve))
+            .route(web::head().to(assets::serve)),
+    );
     let open = web::scope("/dashboard")
         .service(
             plain("/sign_in")
@@ -89,7 +95,7 @@ fn connect_page(path: &str) -> Resource {
 
 fn pages(config: &mut ServiceConfig) {
     config
-        .service(web::resource("").route(web::get().to(home)))
+        .service(web::resource(["", "/"]).route(web::get().to(home)))
         .service(plain("/sign_out").route(web::post().to(sign_in::leave)));
     spend_keys::configure(config);
     calls::configure(config);
@@ -107,6 +113,20 @@ fn pages(config: &mut ServiceConfig) {
     overview::configure(config);
     requests::configure(config);
     refusals::configure(config);
+}
+
+/// Whether an address of this pattern answers with pages.
+pub fn is_page(pattern: &str) -> bool {
+    pattern.starts_with("/dashboard") || pattern.starts_with("/auth/")
+}
+
+/// What an address of pages takes, where it does not take this method: every one is shown, or sent a form, or both.
+pub const fn methods_but(refused: &Method) -> &'static str {
+    match *refused {
+        Method::GET | Method::HEAD => "POST",
+        Method::POST => "GET, HEAD",
+        _ => "GET, HEAD, POST",
+    }
 }
 
 /// The first page answers the first question: am I within my limits?
