@@ -238,7 +238,6 @@ fn app_state(
     let parts = McpParts {
         keyring: keyring.clone(),
         clock: shared.clock.clone(),
-        public_url: config.checkout.public_url.clone(),
     };
     let mcp = Mcp::open(config.mcp.clone(), parts)?;
     Ok(web::Data::new(AppState::new(StateParts {

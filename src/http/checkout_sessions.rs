@@ -25,6 +25,7 @@ use crate::storage::{StorageError, customers, payments};
 use super::auth::SecretKeyAuth;
 use super::error::{ApiError, ErrorCode};
 use super::json_body::JsonBody;
+use super::own_url::own_url;
 use super::page::{envelope, read_page};
 use super::query::Query;
 use super::state::AppState;
@@ -228,15 +229,8 @@ fn token(secret: &Secret<String>, base: &str) -> String {
 
 /// Where the customer's browser finds this server.
 fn base_url(state: &AppState, request: &HttpRequest) -> Result<String, ApiError> {
-    let configured = &state.checkout.options.public_url;
-    let base = if configured.is_empty() {
-        let connection = request.connection_info();
-        format!("{}://{}", connection.scheme(), connection.host())
-    } else {
-        configured.clone()
-    };
     let bad = |_| ApiError::new(ErrorCode::InvalidRequest).say("The Host of the request is no address.");
-    let mut base = Url::parse(&base).map_err(bad)?;
+    let mut base = Url::parse(&own_url(state, request)).map_err(bad)?;
     if !base.path().ends_with('/') {
         let path = format!("{}/", base.path());
         base.set_path(&path);

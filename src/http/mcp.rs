@@ -61,15 +61,12 @@ pub struct Reach {
     keyring: Arc<Keyring>,
     clock: Clock,
     logins: Arc<PendingLogins>,
-    /// Where browsers reach this server; empty means where the client reached it.
-    public_url: String,
 }
 
 /// What it is made of.
 pub struct McpParts {
     pub keyring: Arc<Keyring>,
     pub clock: Clock,
-    pub public_url: String,
 }
 
 /// The server of the protocol; one for the process.
@@ -85,11 +82,7 @@ pub struct Mcp {
 
 impl Mcp {
     pub fn open(options: McpOptions, parts: McpParts) -> io::Result<Self> {
-        let McpParts {
-            keyring,
-            clock,
-            public_url,
-        } = parts;
+        let McpParts { keyring, clock } = parts;
         let (desk, tray) = Desk::open();
         let sessions = Arc::new(Sessions::new(options.clone(), clock.clone(), desk.clone()));
         let (stop, logins) = (CancellationToken::new(), Arc::<PendingLogins>::default());
@@ -108,7 +101,6 @@ impl Mcp {
             keyring,
             clock,
             logins: logins.clone(),
-            public_url,
         });
         let service = StreamableHttpService::new(move || Ok(McpServer(reach.clone())), sessions.clone(), config);
         Ok(Self {

@@ -31,6 +31,7 @@ pub mod meters;
 pub mod openapi;
 pub mod operator;
 pub mod options;
+pub mod own_url;
 pub mod page;
 pub mod payment_methods;
 pub mod plans;

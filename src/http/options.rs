@@ -53,7 +53,7 @@ impl Default for ServerOptions {
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct CheckoutOptions {
-    /// Where customers' browsers reach this server; empty means where the merchant's call reached it.
+    /// Where browsers reach this server; empty means what the request says of the way that it came.
     pub public_url: String,
     /// Who sends one-time codes to customers' phones; empty means that none are asked for.
     pub code_webhook_url: String,

@@ -191,11 +191,7 @@ fn begin(run: &Run<'_>, session: &Arc<Session>, now_ms: i64) -> Result<Pending, 
 }
 
 fn waiting(run: &Run<'_>, pending: &Pending) -> Outcome {
-    let base = match run.reach.public_url.trim_end_matches('/') {
-        "" => run.visit.visitor.base_url.as_str(),
-        configured => configured,
-    };
-    let url = format!("{base}/auth/connect?request={}", pending.code);
+    let url = format!("{}/auth/connect?request={}", run.visit.visitor.base_url, pending.code);
     let text = format!(
         "Ask the user to open {url} in a browser, to check that the code there is {}, and to authorise. Then call \
          `login` again: it waits for the user for up to 20 seconds.",

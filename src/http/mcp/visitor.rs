@@ -14,6 +14,7 @@ use crate::engine::keyring::{Credential, SecretKey};
 use crate::http::address::client_address;
 use crate::http::auth::presented_tokens;
 use crate::http::error::{ApiError, ErrorCode};
+use crate::http::own_url::own_url;
 use crate::http::state::AppState;
 
 use super::session::Session;
@@ -31,7 +32,7 @@ pub struct Visitor {
     pub standing: Standing,
     pub address: Option<IpAddr>,
     pub place: Vec<(HeaderName, HeaderValue)>,
-    /// `https://host`, where the client reached us.
+    /// `https://host`, where browsers reach us.
     pub base_url: String,
 }
 
@@ -76,12 +77,11 @@ impl Visitor {
             let values = request.headers().get_all(&name);
             values.map(move |value| (name.clone(), value.clone()))
         });
-        let connection = request.connection_info();
         let visitor = Self {
             standing,
             address,
             place: place.collect(),
-            base_url: format!("{}://{}", connection.scheme(), connection.host()),
+            base_url: own_url(state, request),
         };
         Ok((visitor, owner))
     }

@@ -16,6 +16,7 @@ use crate::http::dashboard::session::Session;
 use crate::http::dashboard::shell::{self, Place, Shell, see_other};
 use crate::http::error::ApiError;
 use crate::http::guides::{self, Filling, Guide};
+use crate::http::own_url::own_url;
 use crate::http::spend_keys as api;
 
 use super::card::Card;
@@ -161,9 +162,7 @@ pub async fn show_secret(
     let now_ms = state.now().wall_ms;
     let card = Card::read(&key, now_ms);
     let secret = state.reveals.take(session.hash(), &card.id, now_ms);
-    let connection = request.connection_info();
-    let base_url = format!("{}://{}", connection.scheme(), connection.host());
-    drop(connection);
+    let base_url = own_url(&state, &request);
     let secret = secret.map(|secret| secret.expose().clone());
     let filling = Filling {
         base_url: &base_url,
