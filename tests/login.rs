@@ -55,7 +55,18 @@ fn a_code_is_exchanged_once_for_a_secret_key_of_its_own() {
                 .starts_with(&format!("Login from {client}, 2")),
             "{newest}"
         );
-        let path = format!("/v1/secret_keys/{}", made["secret_key_id"].as_str().unwrap());
+        let made_id = made["secret_key_id"].as_str().unwrap();
+        let told = house.server.client();
+        let told = told.get(&format!("/v1/audit_events?action=secret_keys.create&target={made_id}"));
+        let told = told.expect_status(200).json();
+        assert_eq!(told["data"].as_array().unwrap().len(), 1, "{told}");
+        let signed_in = &house.server.client().get("/v1/audit_events?action=sessions").json()["data"][0];
+        assert_eq!(
+            (&told["data"][0]["actor_kind"], &told["data"][0]["actor"]),
+            (&json!("dashboard"), &signed_in["actor"]),
+            "the one who authorised it is told"
+        );
+        let path = format!("/v1/secret_keys/{made_id}");
         house.server.client().delete(&path).expect_status(200);
         house.caller(key).get("/v1/wallet").expect_status(401);
     }
@@ -66,6 +77,7 @@ fn a_code_is_exchanged_once_for_a_secret_key_of_its_own() {
         .expect_status(200)
         .json();
     assert_eq!(events["data"][0]["actor_kind"], "dashboard", "{events}");
+    assert_eq!(events["data"][0]["asked"]["decision"], "authorize", "{events}");
 }
 
 #[test]

@@ -126,6 +126,7 @@ fn a_guest_signs_in_by_the_browser_and_its_keys_end_with_its_session() {
         .text();
     for action in [
         "auth.connect",
+        "secret_keys.create",
         "spend_keys.create",
         "spend_keys.delete",
         "secret_keys.delete",

@@ -62,7 +62,8 @@ impl KeyManagerAuth {
         }
     }
 
-    fn key_bits(&self) -> u128 {
+    /// What the key is counted by at the limit of requests.
+    pub fn key_bits(&self) -> u128 {
         match self {
             Self::Secret(key) => key.id.bits(),
             Self::Wallet(key) => key.id.bits(),

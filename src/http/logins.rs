@@ -16,6 +16,7 @@ use crate::engine::keyring::Merchant;
 use crate::engine::random;
 
 use super::address::client_address;
+use super::audit::{self, Actor, Deed};
 use super::error::{ApiError, ErrorCode};
 use super::fields::Fields;
 use super::json_body::JsonBody;
@@ -32,6 +33,8 @@ pub struct Login {
     pub merchant: Arc<Merchant>,
     /// Of the secret key that is made for it.
     pub key_name: String,
+    /// Who authorised it.
+    pub actor: Actor,
 }
 
 /// The codes that wait to be exchanged.
@@ -78,8 +81,8 @@ pub async fn exchange(
     let fields = Fields::of_open_body(&body.0);
     let code = Secret::new(fields.required("code", fields.text("code", 255)?)?);
     let hash = state.keyring.hash(code.expose());
+    let address = client_address(&request, &state.edge().trusted_proxies);
     let Some(login) = state.logins.take(&hash, state.now().wall_ms) else {
-        let address = client_address(&request, &state.edge().trusted_proxies);
         state.edge().failure_limit.count(address)?;
         return Err(ApiError::invalid(
             "code",
@@ -88,6 +91,14 @@ pub async fn exchange(
     };
     let merchant = login.merchant.clone();
     let made = secret_keys::mint(&state, login.merchant, login.key_name).await?;
+    let deed = Deed {
+        merchant_id: merchant.id,
+        actor: login.actor,
+        action: "secret_keys.create",
+        target: made["secret_key_id"].as_str().map(str::to_owned),
+        address,
+    };
+    audit::note(&state, deed).await?;
     Ok(HttpResponse::Ok().json(json!({
         "wallet_key_id": null,
         "wallet_key": null,
@@ -112,6 +123,7 @@ mod tests {
                 default_wallet_id: WalletId::compose(Mode::Live, 0, 2),
             }),
             key_name: "Login".to_owned(),
+            actor: Actor::operator(),
         }
     }
 

@@ -102,6 +102,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         )
         .service(plain("/operator/proof").route(web::get().to(super::proof::of_all)))
         .service(plain("/operator/dashboard_links").route(web::post().to(super::dashboard::create_link)))
+        .service(plain("/operator/dashboard_sessions/end").route(web::post().to(super::dashboard::end_sessions)))
         .service(plain("/operator/retention").route(web::get().to(retention::show)))
         .service(plain("/operator/keys").route(web::post().to(create_key)))
         .service(plain("/operator/wallets/{id}/funding").route(web::post().to(set_funding)))

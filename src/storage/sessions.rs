@@ -47,7 +47,18 @@ pub struct NewSession {
     pub merchant_id: MerchantId,
     /// `None`: it is opened by a link.
     pub secret_key_id: Option<SecretKeyId>,
+    /// The session that this browser had before, which ends.
+    pub replaces: Option<KeyHash>,
     pub now_ms: i64,
+}
+
+/// Whether a look at a session counts as its use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Somebody asked for something.
+    Counts,
+    /// An open page asks by itself.
+    DoesNotCount,
 }
 
 /// A session that holds.
@@ -64,6 +75,9 @@ pub struct SessionRow {
 pub fn open(connection: &mut PgConnection, new: NewSession) -> Result<(), StorageError> {
     let now = column::instant(new.now_ms);
     diesel::delete(dashboard_sessions::table.filter(dashboard_sessions::expires_at.lt(now))).execute(connection)?;
+    if let Some(replaced) = &new.replaces {
+        close(connection, replaced)?;
+    }
     diesel::insert_into(dashboard_sessions::table)
         .values((
             dashboard_sessions::hash.eq(new.hash.to_vec()),
@@ -78,7 +92,12 @@ pub fn open(connection: &mut PgConnection, new: NewSession) -> Result<(), Storag
 }
 
 /// The session behind a cookie; its use is written down now and then.
-pub fn find(connection: &mut PgConnection, hash: &KeyHash, now_ms: i64) -> Result<SessionRow, StorageError> {
+pub fn find(
+    connection: &mut PgConnection,
+    hash: &KeyHash,
+    usage: Use,
+    now_ms: i64,
+) -> Result<SessionRow, StorageError> {
     let (now, idle) = (column::instant(now_ms), column::instant(now_ms.saturating_sub(IDLE_MS)));
     let holds = dashboard_sessions::expires_at
         .gt(now)
@@ -105,7 +124,8 @@ pub fn find(connection: &mut PgConnection, hash: &KeyHash, now_ms: i64) -> Resul
             dashboard_sessions::last_seen_at,
         ))
         .first(connection)?;
-    if found.last_seen_at < column::instant(now_ms.saturating_sub(TOUCHED_EVERY_MS)) {
+    let is_due = found.last_seen_at < column::instant(now_ms.saturating_sub(TOUCHED_EVERY_MS));
+    if usage == Use::Counts && is_due {
         diesel::update(dashboard_sessions::table.find(hash.to_vec()))
             .set(dashboard_sessions::last_seen_at.eq(now))
             .execute(connection)?;
@@ -117,6 +137,16 @@ pub fn find(connection: &mut PgConnection, hash: &KeyHash, now_ms: i64) -> Resul
 pub fn close(connection: &mut PgConnection, hash: &KeyHash) -> Result<(), StorageError> {
     diesel::delete(dashboard_sessions::table.find(hash.to_vec())).execute(connection)?;
     Ok(())
+}
+
+/// Ends every session of a merchant, and the links that would open others; how many sessions there were.
+pub fn close_all(connection: &mut PgConnection, merchant: MerchantId) -> Result<usize, StorageError> {
+    connection.transaction(|connection| {
+        diesel::delete(dashboard_links::table.filter(dashboard_links::merchant_id.eq(merchant.uuid())))
+            .execute(connection)?;
+        let own = dashboard_sessions::table.filter(dashboard_sessions::merchant_id.eq(merchant.uuid()));
+        Ok(diesel::delete(own).execute(connection)?)
+    })
 }
 
 /// Keeps a link until `expires_at_ms`, and forgets those that are over.

@@ -203,6 +203,7 @@ fn every_change_is_in_the_audit_log_with_who_asked_and_without_secrets() {
         ("spend_keys.rotate", "secret_key", 200),
         ("spend_keys.pause", "dashboard", 303),
         ("spend_keys.create", "secret_key", 201),
+        ("sessions.create", "dashboard", 200),
     ];
     assert_eq!(told.len(), expected.len(), "{told:?}");
     for (told, (action, kind, status)) in told.iter().zip(expected) {

@@ -209,6 +209,112 @@ fn a_link_from_the_command_line_signs_in_once() {
 }
 
 #[test]
+fn everybody_is_signed_out_at_once() {
+    let house = House::new();
+    let made = operator(&house).post("/operator/dashboard_links", &json!({})).json();
+    let mut by_link = Visitor::new(&house.server);
+    by_link.send(made["path"].as_str().unwrap(), &[]).expect_status(303);
+    let mut by_key = Visitor::signed_in(&house.server, secret_key());
+    let other = Visitor::signed_in(&house.server, &house.test_merchant());
+    let answer = by_key.submit("/dashboard/secret_keys", "/dashboard/sessions/end", &[]);
+    assert_eq!(answer.expect_status(303).header("location"), Some("/dashboard/sign_in"));
+    for visitor in [&by_key, &by_link] {
+        assert_eq!(visitor.get(HOME).status, 303);
+    }
+    other.page(HOME);
+    let events = house.server.client().get("/v1/audit_events?action=sessions.end").json();
+    assert_eq!(events["data"][0]["actor_kind"], "dashboard", "{events}");
+}
+
+#[test]
+fn what_an_open_page_asks_by_itself_keeps_no_session_open() {
+    let house = House::new();
+    let visitor = Visitor::signed_in(&house.server, secret_key());
+    let before = "UPDATE dashboard_sessions SET last_seen_at = now() - interval '11 hours'";
+    house.database.execute(before);
+    let used = "SELECT count(*) FROM dashboard_sessions WHERE last_seen_at > now() - interval '1 hour'";
+    let page = Client::new(&house.server.url()).with_header("cookie", visitor.cookie.as_ref().unwrap());
+    let page = page.with_header("x-refresh", "1");
+    page.get("/dashboard/spend_keys/live?ids=").expect_status(200);
+    page.get("/dashboard/calls").expect_status(200);
+    assert_eq!(house.database.number(used), 0);
+    visitor.page(HOME);
+    assert_eq!(house.database.number(used), 1);
+}
+
+#[test]
+fn signing_in_again_ends_the_session_before() {
+    let house = House::new();
+    let mut visitor = Visitor::signed_in(&house.server, secret_key());
+    let before = visitor.cookie.clone();
+    visitor
+        .send("/dashboard/sign_in", &[("secret_key", secret_key())])
+        .expect_status(303);
+    visitor.page(HOME);
+    assert_ne!(visitor.cookie, before);
+    visitor.cookie = before;
+    assert_eq!(visitor.get(HOME).status, 303);
+}
+
+#[test]
+fn a_session_has_the_limit_of_a_key_and_its_open_pages_take_nothing_of_it() {
+    let house = House::with(|settings| settings.variable("CALDERA__MANAGEMENT__REQUESTS_PER_MINUTE", 4));
+    let visitor = Visitor::signed_in(&house.server, secret_key());
+    let page = Client::new(&house.server.url()).with_header("cookie", visitor.cookie.as_ref().unwrap());
+    let page = page.with_header("x-refresh", "1");
+    let live = "/dashboard/spend_keys/live?ids=";
+    let asked: Vec<u16> = (0..5).map(|_| page.get(live).status).collect();
+    assert_eq!(asked, [200, 200, 200, 200, 429]);
+    let seen: Vec<u16> = (0..5).map(|_| visitor.get(HOME).status).collect();
+    assert_eq!(seen, [200, 200, 200, 200, 429]);
+    let refused = visitor.get(HOME);
+    assert!(refused.header("retry-after").is_some());
+    assert!(
+        refused.text().contains("<title>Too many requests"),
+        "{}",
+        refused.text()
+    );
+}
+
+#[test]
+fn over_tls_a_cookie_is_the_hosts_own_and_forms_come_from_where_the_operator_says() {
+    let house = House::with(|settings| settings.variable("CALDERA__CHECKOUT__PUBLIC_URL", "https://ai.example.com"));
+    let client = Client::new(&house.server.url()).with_header("content-type", "application/x-www-form-urlencoded");
+    let sign_in = |client: Client| {
+        let body = format!("secret_key={}", secret_key());
+        client.send("POST", "/dashboard/sign_in", Some(body.into_bytes()))
+    };
+    // The proxy has put its own name into Host.
+    let of_public = client.clone().with_header("origin", "https://ai.example.com");
+    let answer = sign_in(of_public).expect_status(303);
+    let cookie = answer.header("set-cookie").unwrap();
+    assert!(
+        cookie.starts_with("__Host-caldera_session=") && cookie.contains("Secure") && cookie.contains("Path=/"),
+        "{cookie}"
+    );
+    let pair = cookie.split(';').next().unwrap();
+    let page = |pair: &str| client.clone().with_header("cookie", pair);
+    page(pair).get(HOME).expect_status(200);
+    let plain = pair.replace("__Host-", "");
+    let over_tls = page(&plain).with_header("x-forwarded-proto", "https");
+    assert_eq!(over_tls.get(HOME).status, 303, "a neighbour may have set it");
+
+    let own = sign_in(client.clone().with_header("origin", &house.server.url())).expect_status(303);
+    let cookie = own.header("set-cookie").unwrap();
+    assert!(
+        cookie.starts_with("caldera_session=") && !cookie.contains("Secure"),
+        "{cookie}"
+    );
+    let evil = client.clone().with_header("origin", "https://evil.example");
+    assert_eq!(sign_in(evil).status, 400);
+
+    let mut visitor = Visitor::signed_in(&house.server, secret_key());
+    let made = visitor.submit(HOME, HOME, &[("name", "k")]).expect_status(303);
+    let shown = visitor.page(made.header("location").unwrap());
+    assert!(shown.contains("https://ai.example.com"), "{shown}");
+}
+
+#[test]
 fn pages_answer_a_head_and_say_what_they_take() {
     let house = House::new();
     let mut visitor = Visitor::signed_in(&house.server, secret_key());

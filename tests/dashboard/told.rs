@@ -1,9 +1,10 @@
-//! What the audit log is told of: every thing that is made on the pages, and how it ended whatever was asked.
+//! What the audit log is told of: every thing that is made on the pages, every way in, and how it ended whatever was asked.
 
 use serde_json::{Value, json};
 
 use crate::support::house::House;
 use crate::support::http::Client;
+use crate::support::server::secret_key;
 use crate::support::visitor::{Visitor, hidden};
 
 const SECRETS: &str = "/dashboard/secret_keys";
@@ -85,4 +86,30 @@ fn whatever_is_made_on_a_page_is_the_target_of_its_event() {
     let paid = visitor.submit(WALLET, "/dashboard/wallet/fund", &fields);
     assert_eq!(paid.status, 303, "{}", paid.text());
     assert_eq!(events(&client, "wallet.fund")[0]["target"], payment.as_str());
+}
+
+#[test]
+fn every_way_in_is_told() {
+    let house = House::new();
+    let client = house.server.client();
+    let keys = client.get("/v1/secret_keys").json();
+    let key_id = keys["data"][0]["secret_key_id"].as_str().unwrap();
+    let link = house.server.ask(&["dashboard"]);
+    let path = link["path"].as_str().unwrap();
+    Visitor::new(&house.server).send(path, &[]).expect_status(303);
+    Visitor::signed_in(&house.server, secret_key());
+    let told: Vec<_> = events(&client, "sessions.create")
+        .iter()
+        .map(|event| (event["actor_kind"].clone(), event["actor"].clone()))
+        .collect();
+    let dashboard = json!("dashboard");
+    assert_eq!(
+        told,
+        [(dashboard.clone(), json!(key_id)), (dashboard, json!("sign-in link"))]
+    );
+    let made = events(&client, "dashboard_links.create");
+    assert_eq!((made.len(), &made[0]["actor_kind"]), (1, &json!("operator")));
+    let text = events(&client, "").iter().map(Value::to_string).collect::<String>();
+    let secret = path.rsplit('/').next().unwrap();
+    assert!(!text.contains(secret) && !text.contains(secret_key()), "{text}");
 }

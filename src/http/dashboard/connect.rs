@@ -9,8 +9,7 @@ use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POL
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use crate::engine::keyring::Merchant;
-use crate::http::auth::KeyManagerAuth;
+use crate::http::audit::note_body;
 use crate::http::error::{ApiError, ErrorCode};
 use crate::http::logins::{Login, issue};
 use crate::http::mcp::login::{self, Pending};
@@ -19,9 +18,10 @@ use crate::http::state::AppState;
 use crate::http::time::iso_millis;
 
 use super::assets;
-use super::form::Form;
+use super::form::{Form, object};
 use super::session::Session;
 use super::shell::{self, POLICY, see_other};
+use super::visit::Visit;
 
 /// Ports below are other programs'.
 const LEAST_PORT: u16 = 1024;
@@ -117,51 +117,51 @@ pub async fn show(request: HttpRequest, state: State, session: Session) -> Resul
 }
 
 /// POST: what the user decided.
-pub async fn decide(
-    request: HttpRequest,
-    state: State,
-    auth: KeyManagerAuth,
-    form: Form,
-) -> Result<HttpResponse, ApiError> {
-    let asked = Asked::read(&state, |name| form.text(name).to_owned())?;
+pub async fn decide(visit: Visit, form: Form) -> Result<HttpResponse, ApiError> {
+    let (request, state) = (&visit.request, &visit.state);
+    note_body(request, &object([("decision", form.json_text("decision"))]));
+    let asked = Asked::read(state, |name| form.text(name).to_owned())?;
     let is_authorized = match form.text("decision") {
         "authorize" => true,
         "cancel" => false,
         _ => return Err(ApiError::invalid("decision", "must be authorize or cancel")),
     };
-    let merchant = auth.merchant().clone();
+    let (merchant, actor) = (visit.manager().merchant().clone(), visit.session().actor());
     match (asked, is_authorized) {
         (Asked::Program { port, state: echo }, true) => {
-            let code = issue(&state, login_of(&request, &state, merchant))?;
+            let login = Login {
+                merchant,
+                key_name: key_name(request, state),
+                actor,
+            };
+            let code = issue(state, login)?;
             Ok(back_to(port, &[("code", code.expose()), ("state", &echo)]))
         }
         (Asked::Program { port, state: echo }, false) => {
             Ok(back_to(port, &[("error", "access_denied"), ("state", &echo)]))
         }
         (Asked::Agent(pending), true) => {
-            login::authorize(&state, &pending, merchant).await?;
+            login::authorize(state, &pending, merchant, actor).await?;
             ended(
                 "Signed in",
                 "The agent goes on by itself. Its keys end with its session, or when you revoke them.",
             )
         }
         (Asked::Agent(pending), false) => {
-            login::refuse(&state, &pending);
+            login::refuse(state, &pending);
             ended("Not signed in", "The agent got nothing.")
         }
     }
 }
 
-fn login_of(request: &HttpRequest, state: &AppState, merchant: Arc<Merchant>) -> Login {
+/// Of the secret key that a program gets.
+fn key_name(request: &HttpRequest, state: &AppState) -> String {
     let client = match path_of(request) {
         "/auth/cli" => "a command line",
         _ => "an application",
     };
     let date = iso_millis(state.now().wall_ms);
-    Login {
-        merchant,
-        key_name: format!("Login from {client}, {}", date.get(..10).unwrap_or_default()),
-    }
+    format!("Login from {client}, {}", date.get(..10).unwrap_or_default())
 }
 
 /// The path under which the page was opened.

@@ -9,9 +9,9 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use serde_json::{Map, Value};
 
 use crate::domain::secret::Secret;
-use crate::http::error::ApiError;
+use crate::http::error::{ApiError, ErrorCode};
 
-/// Fields of a form at most; more are left out.
+/// Fields of a form at most.
 const FIELDS: usize = 1024;
 
 /// See the module.
@@ -19,8 +19,18 @@ const FIELDS: usize = 1024;
 pub struct Form(Arc<Vec<(String, Secret<String>)>>);
 
 impl Form {
+    /// The form of a request; one with too many fields is refused whole.
+    pub fn of_body(body: &[u8]) -> Result<Self, ApiError> {
+        let form = Self::read(body);
+        if form.0.len() > FIELDS {
+            let message = format!("This form has more than {FIELDS} fields. Nothing was changed.");
+            return Err(ApiError::new(ErrorCode::PayloadTooLarge).say(message));
+        }
+        Ok(form)
+    }
+
     pub fn read(body: &[u8]) -> Self {
-        let pairs = url::form_urlencoded::parse(body).into_owned().take(FIELDS);
+        let pairs = url::form_urlencoded::parse(body).into_owned();
         Self(Arc::new(
             pairs.map(|(name, value)| (name, Secret::new(value))).collect(),
         ))
@@ -95,6 +105,14 @@ pub fn object<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> 
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_form_with_too_many_fields_is_refused_rather_than_cut() {
+        let body = |count: usize| "a=1&".repeat(count).into_bytes();
+        assert_eq!(Form::of_body(&body(FIELDS)).unwrap().texts("a").count(), FIELDS);
+        let refusal = Form::of_body(&body(FIELDS + 1)).err().unwrap();
+        assert_eq!(refusal.code(), ErrorCode::PayloadTooLarge);
+    }
 
     #[test]
     fn fields_are_read_as_the_api_wants_them() {

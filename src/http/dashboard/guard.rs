@@ -1,22 +1,20 @@
 //! The guard of every page but the sign-in. It finds the session, and turns it into the credential that the management
-//! handlers take; of a POST it reads the form, and refuses one without the session's token. A handler cannot forget
-//! any of it, because it is done before there is a handler.
+//! handlers take, and counts it at the limit of requests; of a POST it reads the form, and refuses one without the
+//! session's token. A handler cannot forget any of it, because it is done before there is a handler.
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header::ORIGIN;
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, HttpRequest, web};
 
-use crate::http::audit::Actor;
 use crate::http::error::{ApiError, ErrorCode};
 use crate::http::json_body::read_bytes;
+use crate::http::own_url::is_of_own_page;
 use crate::http::state::AppState;
-use crate::storage::audit::ActorKind;
 
 use super::form::Form;
-use super::session::Session;
+use super::session::{Session, is_refresh};
 use super::shell::see_other;
 use super::sign_in;
 
@@ -37,11 +35,7 @@ pub async fn admit(
     {
         let mut extensions = request.extensions_mut();
         extensions.insert(session.credential());
-        extensions.insert(Actor {
-            kind: ActorKind::Dashboard,
-            name: session.name(),
-        });
-        extensions.insert(session);
+        extensions.insert(session.actor());
         if let Some(form) = form {
             extensions.insert(form);
         }
@@ -69,11 +63,14 @@ async fn enter(request: &HttpRequest, payload: actix_web::dev::Payload) -> Resul
                 .say("You are not signed in any more. Sign in and try again; nothing was changed."))
         };
     };
+    // Whoever is refused below is signed in all the same.
+    request.extensions_mut().insert(session.clone());
+    require_quota(state, &session, request)?;
     if is_read {
         return Ok(Entry::Admitted(session, None));
     }
-    require_own_origin(request)?;
-    let form = Form::read(&read_bytes(request, payload).await?);
+    require_own_origin(state, request)?;
+    let form = Form::of_body(&read_bytes(request, payload).await?)?;
     if !session.has_token(form.text("form_token")) {
         return Err(ApiError::new(ErrorCode::InvalidRequest)
             .say("This form did not come from a page of yours, or you have signed in again since. Nothing was changed; go back, reload the page, and try again."));
@@ -81,17 +78,18 @@ async fn enter(request: &HttpRequest, payload: actix_web::dev::Payload) -> Resul
     Ok(Entry::Admitted(session, Some(form)))
 }
 
+/// What the session's key has left in this minute. A page that asks by itself counts beside the person who looks at it,
+/// so that it never takes his place.
+fn require_quota(state: &AppState, session: &Session, request: &HttpRequest) -> Result<(), ApiError> {
+    let bits = session.credential().key_bits();
+    let bits = if is_refresh(request) { !bits } else { bits };
+    let (_, verdict) = state.edge().management_limit.count(bits, state.now().wall_s());
+    verdict
+}
+
 /// A browser names the site that a form comes from; another site's is refused whatever it carries.
-pub fn require_own_origin(request: &HttpRequest) -> Result<(), ApiError> {
-    let Some(origin) = request.headers().get(ORIGIN) else {
-        return Ok(());
-    };
-    let origin = origin.to_str().unwrap_or("");
-    let host = request.connection_info().host().to_owned();
-    if origin
-        .split_once("://")
-        .is_some_and(|(_, origin)| origin.eq_ignore_ascii_case(&host))
-    {
+pub fn require_own_origin(state: &AppState, request: &HttpRequest) -> Result<(), ApiError> {
+    if is_of_own_page(state, request) {
         return Ok(());
     }
     Err(ApiError::new(ErrorCode::InvalidRequest).say("This form came from another site. Nothing was changed."))

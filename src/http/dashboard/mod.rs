@@ -50,7 +50,7 @@ use super::audit;
 use super::error::ApiError;
 use super::plain;
 
-pub use self::links::create as create_link;
+pub use self::links::{create as create_link, end_sessions};
 pub use self::proof::Proofs;
 pub use self::reveal::Reveals;
 pub use self::session::Session;
@@ -96,7 +96,8 @@ fn connect_page(path: &str) -> Resource {
 fn pages(config: &mut ServiceConfig) {
     config
         .service(web::resource(["", "/"]).route(web::get().to(home)))
-        .service(plain("/sign_out").route(web::post().to(sign_in::leave)));
+        .service(plain("/sign_out").route(web::post().to(sign_in::leave)))
+        .service(plain("/sessions/end").route(web::post().to(sign_in::leave_everywhere)));
     spend_keys::configure(config);
     calls::configure(config);
     wallet::configure(config);

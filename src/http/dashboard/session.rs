@@ -1,10 +1,12 @@
 //! Sessions: a cookie of 32 random bytes, of which only a keyed hash is stored. A session ends after seven days, after
-//! twelve hours without use, when its key is revoked, and when somebody signs out. The token that every form carries is
-//! made of the cookie, so it needs no place of its own and is of no use with another cookie.
+//! twelve hours without use, when its key is revoked, when somebody signs out, here or everywhere, and when its browser
+//! signs in again. What an open page asks by itself is no use. The token that every form carries is made of the cookie,
+//! so it needs no place of its own and is of no use with another cookie.
 
 use std::sync::Arc;
 
 use actix_web::cookie::{Cookie, SameSite, time::Duration};
+use actix_web::http::Method;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,13 +18,21 @@ use crate::domain::ids::{MerchantId, Mode, SecretKeyId};
 use crate::domain::secret::Secret;
 use crate::engine::keyring::{Merchant, SecretKey};
 use crate::engine::random;
+use crate::http::address::client_address;
+use crate::http::audit::{self, Actor, Deed};
 use crate::http::auth::KeyManagerAuth;
 use crate::http::error::ApiError;
+use crate::http::own_url::is_over_tls;
 use crate::http::state::AppState;
 use crate::storage::StorageError;
-use crate::storage::sessions::{self as rows, NewSession, SessionRow};
+use crate::storage::audit::ActorKind;
+use crate::storage::sessions::{self as rows, NewSession, SessionRow, Use};
 
 const COOKIE: &str = "caldera_session";
+/// Over TLS; browsers let nobody but this very host set it.
+const SECURE_COOKIE: &str = "__Host-caldera_session";
+/// On what an open page asks by itself.
+const REFRESH_HEADER: &str = "x-refresh";
 
 /// Who is signed in, among the extensions of every request that the guard lets in.
 #[derive(Clone, Debug)]
@@ -44,17 +54,18 @@ pub struct Entrant {
 impl Session {
     /// The session of this request's cookie; `None` where there is none that holds.
     pub async fn find(state: &web::Data<AppState>, request: &HttpRequest) -> Result<Option<Self>, ApiError> {
-        let Some(cookie) = request.cookie(COOKIE) else {
+        let Some(token) = presented(request) else {
             return Ok(None);
         };
-        let token = Secret::new(cookie.value().to_owned());
-        if token.expose().len() != 43 {
-            return Ok(None);
-        }
         let (hash, now_ms) = (state.keyring.hash(token.expose()), state.now().wall_ms);
+        let usage = if is_refresh(request) {
+            Use::DoesNotCount
+        } else {
+            Use::Counts
+        };
         let found = state
             .database
-            .run(move |connection| rows::find(connection, &hash, now_ms))
+            .run(move |connection| rows::find(connection, &hash, usage, now_ms))
             .await;
         match found {
             Ok(row) => Ok(Some(Self {
@@ -67,7 +78,7 @@ impl Session {
         }
     }
 
-    /// Opens a session; the cookie that carries it.
+    /// Opens a session in place of the one that the browser had; the cookie that carries it.
     pub async fn open(
         state: &web::Data<AppState>,
         request: &HttpRequest,
@@ -79,12 +90,21 @@ impl Session {
             hash: state.keyring.hash(token.expose()),
             merchant_id: entrant.merchant_id,
             secret_key_id: entrant.secret_key_id,
+            replaces: presented(request).map(|token| state.keyring.hash(token.expose())),
             now_ms: state.now().wall_ms,
         };
         state
             .database
             .run(move |connection| rows::open(connection, new))
             .await?;
+        let deed = Deed {
+            merchant_id: entrant.merchant_id,
+            actor: actor(entrant.secret_key_id),
+            action: "sessions.create",
+            target: None,
+            address: client_address(request, &state.edge().trusted_proxies),
+        };
+        audit::note(state, deed).await?;
         Ok(cookie(
             request,
             token.expose().clone(),
@@ -98,6 +118,20 @@ impl Session {
         state
             .database
             .run(move |connection| rows::close(connection, &hash))
+            .await?;
+        Ok(cookie(request, String::new(), Duration::ZERO))
+    }
+
+    /// Ends every session of this one's merchant; the cookie that takes its place.
+    pub async fn close_all(
+        &self,
+        state: &web::Data<AppState>,
+        request: &HttpRequest,
+    ) -> Result<Cookie<'static>, ApiError> {
+        let merchant_id = self.row.merchant_id;
+        state
+            .database
+            .run(move |connection| rows::close_all(connection, merchant_id))
             .await?;
         Ok(cookie(request, String::new(), Duration::ZERO))
     }
@@ -118,11 +152,8 @@ impl Session {
     }
 
     /// How the audit log names it.
-    pub fn name(&self) -> String {
-        match self.row.secret_key_id {
-            Some(id) => id.to_string(),
-            None => "sign-in link".to_owned(),
-        }
+    pub fn actor(&self) -> Actor {
+        actor(self.row.secret_key_id)
     }
 
     /// What belongs to this session alone is kept under this.
@@ -151,14 +182,38 @@ impl FromRequest for Session {
     }
 }
 
+/// Whether an open page asks this by itself, rather than somebody who looks at it.
+pub fn is_refresh(request: &HttpRequest) -> bool {
+    request.method() == Method::GET && request.headers().contains_key(REFRESH_HEADER)
+}
+
+fn actor(secret_key_id: Option<SecretKeyId>) -> Actor {
+    Actor {
+        kind: ActorKind::Dashboard,
+        name: match secret_key_id {
+            Some(id) => id.to_string(),
+            None => "sign-in link".to_owned(),
+        },
+    }
+}
+
+/// What the browser holds, where it has the form of a session's. Over TLS only what came over TLS is one, because a
+/// neighbouring host can set the other.
+fn presented(request: &HttpRequest) -> Option<Secret<String>> {
+    let plain = || (request.connection_info().scheme() != "https").then(|| request.cookie(COOKIE));
+    let cookie = request.cookie(SECURE_COOKIE).or_else(|| plain().flatten())?;
+    let token = Secret::new(cookie.value().to_owned());
+    (token.expose().len() == 43).then_some(token)
+}
+
 fn form_token(state: &AppState, token: &Secret<String>) -> String {
     URL_SAFE_NO_PAD.encode(state.keyring.hash(&format!("form of {}", token.expose())).as_slice())
 }
 
 /// Scripts cannot read it, other sites cannot send it with a form, and over TLS it never travels without.
 fn cookie(request: &HttpRequest, value: String, age: Duration) -> Cookie<'static> {
-    let is_secure = request.connection_info().scheme() == "https";
-    Cookie::build(COOKIE, value)
+    let is_secure = is_over_tls(request);
+    Cookie::build(if is_secure { SECURE_COOKIE } else { COOKIE }, value)
         .path("/")
         .http_only(true)
         .secure(is_secure)

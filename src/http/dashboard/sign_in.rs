@@ -2,6 +2,7 @@
 //! the answer says no more of it than the API does. After signing in the browser goes back to where it wanted to go,
 //! but only to a path of this dashboard.
 
+use actix_web::cookie::Cookie;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
@@ -20,6 +21,7 @@ use super::form::Form;
 use super::guard::require_own_origin;
 use super::session::{Entrant, Session};
 use super::shell::{self, see_other};
+use super::visit::Visit;
 
 const PATH: &str = "/dashboard/sign_in";
 const HOME: &str = "/dashboard";
@@ -49,8 +51,8 @@ pub async fn show(request: HttpRequest, state: State) -> Result<HttpResponse, Ap
 /// POST: a session for a secret key.
 pub async fn enter(request: HttpRequest, state: State, payload: web::Payload) -> Result<HttpResponse, ApiError> {
     state.phase.require_ready()?;
-    require_own_origin(&request)?;
-    let form = Form::read(&read_bytes(&request, payload.into_inner()).await?);
+    require_own_origin(&state, &request)?;
+    let form = Form::of_body(&read_bytes(&request, payload.into_inner()).await?)?;
     let next = own_path(form.text("next"));
     let token = Secret::new(form.text("secret_key").to_owned());
     let entrant = match state.keyring.find(token.expose()) {
@@ -83,19 +85,25 @@ pub async fn enter(request: HttpRequest, state: State, payload: web::Payload) ->
         }
     };
     let cookie = Session::open(&state, &request, entrant).await?;
-    let mut answer = see_other(&next);
-    answer
-        .add_cookie(&cookie)
-        .map_err(|error| ApiError::internal("setting a cookie", &error))?;
-    Ok(answer)
+    with_cookie(see_other(&next), &cookie)
 }
 
 /// POST: ends the session.
 pub async fn leave(request: HttpRequest, state: State, session: Session) -> Result<HttpResponse, ApiError> {
     let cookie = session.close(&state, &request).await?;
-    let mut answer = see_other(PATH);
+    with_cookie(see_other(PATH), &cookie)
+}
+
+/// POST: ends every session of the merchant, this one too.
+pub async fn leave_everywhere(visit: Visit) -> Result<HttpResponse, ApiError> {
+    let cookie = visit.session().close_all(&visit.state, &visit.request).await?;
+    with_cookie(see_other(PATH), &cookie)
+}
+
+/// An answer that sets this cookie.
+pub fn with_cookie(mut answer: HttpResponse, cookie: &Cookie<'static>) -> Result<HttpResponse, ApiError> {
     answer
-        .add_cookie(&cookie)
+        .add_cookie(cookie)
         .map_err(|error| ApiError::internal("setting a cookie", &error))?;
     Ok(answer)
 }

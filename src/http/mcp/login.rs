@@ -12,9 +12,11 @@ use actix_web::web::Data;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::domain::ids::SecretKeyId;
 use crate::domain::secret::Secret;
 use crate::engine::keyring::{Merchant, SecretKey};
 use crate::engine::random;
+use crate::http::audit::{self, Actor, Deed};
 use crate::http::error::{ApiError, ErrorCode};
 use crate::http::secret_keys;
 use crate::http::state::AppState;
@@ -119,8 +121,13 @@ pub async fn login(run: &Run<'_>) -> Result<Outcome, ApiError> {
     }
 }
 
-/// Gives a waiting session a secret key of this merchant.
-pub async fn authorize(state: &Data<AppState>, pending: &Pending, merchant: Arc<Merchant>) -> Result<(), ApiError> {
+/// Gives a waiting session a secret key of this merchant, as this actor wants it.
+pub async fn authorize(
+    state: &Data<AppState>,
+    pending: &Pending,
+    merchant: Arc<Merchant>,
+    actor: Actor,
+) -> Result<(), ApiError> {
     let over = || ApiError::new(ErrorCode::NotFound).say("The session that asked has ended meanwhile.");
     let session = pending.session.upgrade().ok_or_else(over)?;
     state.mcp.logins.forget(&pending.code);
@@ -132,9 +139,17 @@ pub async fn authorize(state: &Data<AppState>, pending: &Pending, merchant: Arc<
     );
     let made = secret_keys::mint(state, merchant.clone(), name).await?;
     let text = |name: &str| made[name].as_str().unwrap_or_default();
-    let id = text("secret_key_id").parse();
+    let id = text("secret_key_id").parse::<SecretKeyId>();
     let id = id.map_err(|_| ApiError::internal("making a session's secret key", &"it has no id"))?;
     let merchant_id = merchant.id;
+    let deed = Deed {
+        merchant_id,
+        actor,
+        action: "secret_keys.create",
+        target: Some(id.to_string()),
+        address: pending.address,
+    };
+    audit::note(state, deed).await?;
     let manager = Manager {
         token: Secret::new(text("secret_key").to_owned()),
         key: Arc::new(SecretKey { id, merchant }),

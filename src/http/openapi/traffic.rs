@@ -25,7 +25,7 @@ pub fn traffic() -> Part {
 
 pub fn audit_events() -> Part {
     let about = "Who changed what, and how it ended: an event for every call that changes something, through the API, the \
-                 dashboard or the operator. Secrets are not in it.";
+                 dashboard or the operator, and for every sign-in. Secrets are not in it.";
     Part::new("Audit log", about)
         .listed_thing("AuditEvent", object(event()))
         .get(&["/v1/audit_events"], events_call())

@@ -38,6 +38,8 @@ for (const link of document.querySelectorAll("[data-more-rows]")) {
 }
 
 const LIVE_EVERY_MS = 2000;
+// Says that the page asks by itself: nobody uses the session by that.
+const ITSELF = { redirect: "manual", headers: { "x-refresh": "1" } };
 
 function setMoney(element, [whole, fraction, exact]) {
   const money = element.querySelector(".money");
@@ -77,7 +79,7 @@ async function follow(root) {
     await new Promise((resolve) => { setTimeout(resolve, LIVE_EVERY_MS); });
     if (document.hidden) continue;
     try {
-      const answer = await fetch(url, { redirect: "manual" });
+      const answer = await fetch(url, ITSELF);
       // A session that is over leads to the sign-in: the page stays as it is until it is reloaded.
       if (answer.type === "opaqueredirect") return;
       if (!answer.ok) continue;
@@ -96,7 +98,7 @@ async function refresh(part) {
     await new Promise((resolve) => { setTimeout(resolve, LIVE_EVERY_MS); });
     if (document.hidden || part.contains(document.activeElement)) continue;
     try {
-      const answer = await fetch(location.href, { redirect: "manual" });
+      const answer = await fetch(location.href, ITSELF);
       if (answer.type === "opaqueredirect") return;
       if (!answer.ok) continue;
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(part.id);
