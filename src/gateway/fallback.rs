@@ -1,6 +1,6 @@
 //! A call that goes on to other providers: each target has its own permission, hold, record and settlement, and the
 //! first good answer is the client's. It goes on only where a provider failed, never where we refused the call, so that
-//! no denial is got round. A target that we refuse is passed over. The caller's own credential goes to the provider that
+//! no denial is got round. A target that we refuse is passed over; a call that is ended is not tried again. The caller's own credential goes to the provider that
 //! he called and to no other; where he brought one, the operator's pays for no other either.
 
 use std::sync::Arc;
@@ -65,7 +65,7 @@ pub(super) async fn serve(
             }
             Err(refusal) => Err(refusal),
         };
-        if tried.is_ok() && !goes_on(&tried) {
+        if is_final(&tried) {
             return tried;
         }
         kept.weigh(id, tried);
@@ -99,6 +99,14 @@ fn goes_on(tried: &Result<TargetAnswer, Refusal>) -> bool {
         Ok(answer) => answer.reply.status.is_server_error() || answer.reply.status.as_u16() == 429,
         Err(Refusal::Resolve(ResolveError::CredentialMissing { .. }) | Refusal::LeftAlone { .. }) => true,
         Err(refusal) => is_providers(refusal),
+    }
+}
+
+/// Whether this is the answer, whatever targets are left: a good one, or the end that the call's owner or a stop wanted.
+fn is_final(tried: &Result<TargetAnswer, Refusal>) -> bool {
+    match tried {
+        Ok(_) => !goes_on(tried),
+        Err(refusal) => matches!(refusal, Refusal::Ended | Refusal::Stopping),
     }
 }
 

@@ -80,3 +80,30 @@ fn a_body_that_comes_in_part_is_not_waited_for_and_no_other_provider_is_asked() 
         no_call_is_left(&house);
     }
 }
+
+#[test]
+fn an_end_that_meets_a_later_attempt_ends_the_call_and_asks_no_further_provider() {
+    let failing = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+    let stub = Stub::answering(failing);
+    let url = stub.url();
+    let house = House::with(|settings| settings.variable("OPENAI_BASE_URL", &url));
+    let (_, key) = limited_key(&house);
+    let fallbacks = json!([{ "model": "claude-haiku-4-5" }, { "model": "gpt-4o" }]).to_string();
+    let caller = house.caller(&key).with_header("x-lava-fallbacks", &fallbacks);
+    let answer = thread::scope(|scope| {
+        let client = scope.spawn(|| caller.post("/v1/chat/completions", &chat("delay_ms=30000")));
+        let management = house.server.client();
+        eventually("the second provider has it", || {
+            in_flight(&management).iter().any(|call| call["attempt"] == 2)
+        });
+        let call = the_call(&house);
+        let ended = end(&house, &call["request_id"]).expect_status(200).json();
+        assert_eq!(ended["result"], "ended", "{ended}");
+        client.join().unwrap()
+    });
+    let answer = answer.expect_status(403);
+    assert_eq!(answer.error_code(), "call_ended", "no older failure stands for it");
+    assert_eq!(answer.header("x-lava-attempts"), Some("2"));
+    assert_eq!(stub.calls(), 1, "the third target is left alone");
+    no_call_is_left(&house);
+}
