@@ -257,18 +257,26 @@ fn the_answer_of_a_call_that_breaks_off_in_its_middle_is_not_waited_for() {
 #[test]
 fn a_stream_that_nobody_reads_is_ended_too() {
     let house = House::new();
-    let (_, key) = limited_key(&house);
+    // What its client gives up is read on for the one, and not for the other.
+    let (_, drained) = limited_key(&house);
+    let (_, cancelled) = house.mint(json!({ "name": "cancelled", "on_disconnect": "cancel" }));
+    for key in [drained, cancelled] {
+        end_a_stream_that_nobody_reads(&house, &key);
+    }
+}
+
+fn end_a_stream_that_nobody_reads(house: &House, key: &str) {
     // More than the buffers between the server and its client take.
     let mut call = chat_stream("output_tokens=400000");
     call["max_tokens"] = 400_000.into();
     let kept = crowd(async {
         let mut connection = Connection::open_narrow(house.server.port).await.unwrap();
         connection
-            .begin(&request("POST", "/v1/chat/completions", &key, Some(&call)))
+            .begin(&request("POST", "/v1/chat/completions", key, Some(&call)))
             .await;
         connection
     });
-    let call = the_call(&house);
+    let call = the_call(house);
     let mut seen = 0;
     eventually("the stream has stopped for its client", || {
         let now = house.server.client().get("/v1/calls").json()["data"][0]["output_tokens"]
@@ -277,10 +285,10 @@ fn a_stream_that_nobody_reads_is_ended_too() {
         std::mem::replace(&mut seen, now) == now && now > 0
     });
     assert_eq!(
-        end(&house, &call["request_id"]).expect_status(200).json()["result"],
+        end(house, &call["request_id"]).expect_status(200).json()["result"],
         "ended"
     );
-    all_is_settled(&house);
+    all_is_settled(house);
     drop(kept);
 }
 

@@ -152,8 +152,8 @@ impl Passage {
                 }
                 Event::Over(over) => break over,
                 Event::ClientLeft => {
-                    if !self.begin_drain() {
-                        break Over::Abandoned;
+                    if let Some(over) = self.lose_client() {
+                        break over;
                     }
                 }
             }
@@ -212,18 +212,21 @@ impl Passage {
         None
     }
 
-    /// The client has left: whether the rest is read for its usage.
-    fn begin_drain(&mut self) -> bool {
+    /// The client has left, or its answer was taken from it: `None` where the rest is read for its usage.
+    fn lose_client(&mut self) -> Option<Over> {
         self.client = None;
+        if self.errand.call.live.must_end() {
+            return Some(Over::Ended);
+        }
         self.worker.metrics().clients_gone.add(1);
         if self.meter.events.is_none() || !self.errand.drains {
-            return false;
+            return Some(Over::Abandoned);
         }
         let patience = Duration::from_millis(self.worker.options().drain_timeout_ms);
         self.deadline = self.deadline.min(Instant::now() + patience);
         self.alarm.as_mut().reset(self.deadline);
         self.drain = self.worker.drains().claim();
-        self.drain.is_some()
+        self.drain.is_none().then_some(Over::Abandoned)
     }
 
     async fn finish(mut self, over: Over) {

@@ -139,8 +139,8 @@ impl StreamPump {
                 }
                 Event::Over(over) => break over,
                 Event::ClientLeft => {
-                    if !self.begin_drain() {
-                        break Over::Abandoned;
+                    if let Some(over) = self.lose_client() {
+                        break over;
                     }
                 }
                 Event::Quiet => self.pass_on(Bytes::from_static(b": keep-alive\n\n")).await,
@@ -258,9 +258,12 @@ impl StreamPump {
         }
     }
 
-    /// The client has left: whether the provider's stream is read on for its usage.
-    fn begin_drain(&mut self) -> bool {
+    /// The client has left, or its stream was taken from it: `None` where the provider's is read on for its usage.
+    fn lose_client(&mut self) -> Option<Over> {
         self.client = None;
+        if self.errand.call.live.must_end() {
+            return Some(Over::Ended);
+        }
         self.worker.metrics().clients_gone.add(1);
         self.drain = if self.errand.drains {
             self.worker.drains().claim()
@@ -270,7 +273,7 @@ impl StreamPump {
         let patience = Duration::from_millis(self.worker.options().drain_timeout_ms);
         self.deadline = self.deadline.min(Instant::now() + patience);
         self.alarm.as_mut().reset(self.deadline);
-        self.drain.is_some()
+        self.drain.is_none().then_some(Over::Abandoned)
     }
 
     fn note_progress(&mut self) {
