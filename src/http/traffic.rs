@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::domain::traffic::{Failure, Spread, Timings, TrafficFigures};
 use crate::storage::traffic::{KeyFigures, Step, TrafficPeriod};
 
-use self::report::{Dimension, Group, KeyReport, Report, load, load_keys, usual_step};
+use self::report::{Group, KeyReport, Most, Report, load, load_keys, usual_step};
 use super::auth::SecretKeyAuth;
 use super::csv::{self, Format};
 use super::error::ApiError;
@@ -26,6 +26,8 @@ const MOST_DAYS_BY_HOURS: i64 = 31;
 /// How many groups are shown by themselves, where nothing is said and at most.
 const USUAL_TOP: u32 = 10;
 const MOST_TOP: u32 = 100;
+/// How many points the groups of an answer have together, at most.
+const MOST_POINTS: usize = 10_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum GroupBy {
@@ -48,7 +50,8 @@ impl GroupBy {
 
 /// GET. `from` and `to` are days of UTC, both inclusive (the last seven where neither is there); `interval` is `hour` or `day`
 /// (`hour` for a day or two); `group_by` is `model` (the default), `provider` or `spend_key`; `top` says how many groups
-/// are shown by themselves, dearest first (10, at most 100): the others are summed as `other`. `format=csv` gives a row for
+/// are shown by themselves, dearest first (10, at most 100, and no more than come to 10,000 points of series): the others
+/// are summed as `other`. `format=csv` gives a row for
 /// each group and step.
 ///
 /// Answers `{from, to, interval, group_by, totals, previous, series: [{start, ...}], groups: [{..., series}], other}`.
@@ -59,12 +62,24 @@ pub async fn retrieve(auth: SecretKeyAuth, state: web::Data<AppState>, query: Qu
     let group_by = query
         .one_of("group_by", &GroupBy::ALL, GroupBy::name)?
         .unwrap_or(GroupBy::Model);
-    let (top, format) = (read_top(&query)?, Format::read(&query)?);
+    let (top, format) = (read_top(&query, period.step_count(step))?, Format::read(&query)?);
     let merchant_id = auth.merchant_id();
-    let report = load(&state, merchant_id, period, step).await?;
+    let most = usize::try_from(top).unwrap_or(usize::MAX);
+    let most = match group_by {
+        GroupBy::Model => Most {
+            models: most,
+            providers: 0,
+        },
+        GroupBy::Provider => Most {
+            models: 0,
+            providers: most,
+        },
+        GroupBy::SpendKey => Most::default(),
+    };
+    let report = load(&state, merchant_id, (period, step), most).await?;
     let groups = match group_by {
-        GroupBy::Model => model_groups(&report, Dimension::Model, top),
-        GroupBy::Provider => model_groups(&report, Dimension::Provider, top),
+        GroupBy::Model => model_groups(&report, &report.models, most.models),
+        GroupBy::Provider => model_groups(&report, &report.providers, most.providers),
         GroupBy::SpendKey => {
             let keys = load_keys(&state, merchant_id, (period, step), top).await?;
             key_groups(&report, &keys)
@@ -114,12 +129,21 @@ fn read_step(query: &Query, period: TrafficPeriod) -> Result<Step, ApiError> {
     Ok(step)
 }
 
-fn read_top(query: &Query) -> Result<u32, ApiError> {
+/// Fewer groups the more steps there are, for each has a point for every step.
+fn read_top(query: &Query, step_count: usize) -> Result<u32, ApiError> {
     let Some(text) = query.text("top")? else {
         return Ok(USUAL_TOP);
     };
-    let number = text.parse().ok().filter(|number| (1..=MOST_TOP).contains(number));
-    number.ok_or_else(|| ApiError::invalid("top", format!("must be an integer from 1 to {MOST_TOP}")))
+    let fit = u32::try_from(MOST_POINTS / step_count.max(1)).unwrap_or(MOST_TOP);
+    let most = fit.clamp(USUAL_TOP, MOST_TOP);
+    let number = text.parse().ok().filter(|number| (1..=most).contains(number));
+    number.ok_or_else(|| {
+        let what = match most {
+            MOST_TOP => format!("must be an integer from 1 to {MOST_TOP}"),
+            fewer => format!("must be an integer from 1 to {fewer}, for there are {step_count} steps"),
+        };
+        ApiError::invalid("top", what)
+    })
 }
 
 /// What is shown of the groups.
@@ -128,10 +152,8 @@ struct Groups {
     other: Value,
 }
 
-fn model_groups(report: &Report, dimension: Dimension, top: u32) -> Groups {
-    let most = usize::try_from(top).unwrap_or(usize::MAX);
-    let mut groups = report.groups(dimension, most);
-    let other = (groups.len() > most).then(|| groups.pop()).flatten();
+fn model_groups(report: &Report, groups: &[Group], most: usize) -> Groups {
+    let (groups, other) = groups.split_at(most.min(groups.len()));
     let show = |group: &Group| {
         let mut shown = with_times(&group.totals, &group.timings);
         shown["provider"] = Value::from(group.provider.as_str());
@@ -143,7 +165,7 @@ fn model_groups(report: &Report, dimension: Dimension, top: u32) -> Groups {
     };
     Groups {
         shown: groups.iter().map(show).collect(),
-        other: other.as_ref().map_or(Value::Null, |group| {
+        other: other.first().map_or(Value::Null, |group| {
             let mut shown = show(group);
             if let Some(fields) = shown.as_object_mut() {
                 fields.retain(|name, _| name != "provider");
@@ -208,7 +230,7 @@ fn show(report: &Report, group_by: GroupBy, groups: Groups) -> Value {
         "group_by": group_by.name(),
         "totals": with_times(&report.totals, &report.timings),
         "previous": figures(&report.before),
-        "series": series(report, &report.series()),
+        "series": series(report, &report.series),
         "groups": groups.shown,
         "other": groups.other,
     })
@@ -321,8 +343,17 @@ mod tests {
         }
         let year = Query::parse("from=2026-01-01&interval=hour");
         assert!(read_step(&year, read_period(&year, now_ms).unwrap()).is_err());
+    }
+
+    #[test]
+    fn more_steps_leave_room_for_fewer_groups() {
+        let top = |text: &str, step_count| read_top(&Query::parse(text), step_count).ok();
         for text in ["top=0", "top=101", "top=x"] {
-            assert!(read_top(&Query::parse(text)).is_err());
+            assert_eq!(top(text, 7), None, "{text}");
         }
+        assert_eq!((top("top=100", 90), top("", 744)), (Some(100), Some(10)));
+        assert_eq!((top("top=13", 744), top("top=14", 744)), (Some(13), None));
+        let refusal = read_top(&Query::parse("top=100"), 744).unwrap_err();
+        assert_eq!(refusal.extra()["param"], "top");
     }
 }

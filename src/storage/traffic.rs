@@ -19,6 +19,9 @@ pub use keys::{KeyFigures, KeyPart, KeyTotals, TopKeys, key_series, top_keys};
 
 const HOUR_MS: i64 = 3_600_000;
 
+/// How many models a merchant has by name in one hour; the requests of further ones are summed without.
+pub const NAMED_MODELS: usize = 250;
+
 /// The columns of hours whose sums always fit, and those whose sums may not.
 pub const COUNT_COLUMNS: [&str; 7] = [
     "request_count",
@@ -69,7 +72,7 @@ pub struct TrafficPart {
     /// When the step begins.
     pub at: DateTime<Utc>,
     pub provider: String,
-    /// Empty where no model was named.
+    /// Empty where no model was named, and for those beyond [`NAMED_MODELS`].
     pub model: String,
     pub figures: TrafficFigures,
 }
@@ -90,6 +93,15 @@ impl TrafficPeriod {
 
     pub fn day_count(self) -> i64 {
         (self.last - self.first).num_days() + 1
+    }
+
+    /// How many steps there are.
+    pub fn step_count(self, step: Step) -> usize {
+        let days = usize::try_from(self.day_count()).unwrap_or(0);
+        match step {
+            Step::Hour => days.saturating_mul(24),
+            Step::Day => days,
+        }
     }
 
     /// As many days, just before these; `None` before the calendar begins.

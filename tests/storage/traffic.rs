@@ -197,3 +197,37 @@ fn names_and_tokens_beyond_all_bounds_keep_no_request_from_being_written() {
         (2, i64::MAX.unsigned_abs(), u64::MAX)
     );
 }
+
+#[test]
+fn models_that_callers_invent_are_summed_without_a_name_when_an_hour_has_enough_of_them() {
+    let mut storage = Storage::new();
+    let tenant = storage.tenant();
+    let lease = lease::acquire(&storage.database).unwrap();
+    let mut sink = PgSink::new(storage.database.clone(), lease.epoch());
+    let invented = |numbers: std::ops::Range<usize>, at_ms: i64| {
+        let records = numbers.map(|number| {
+            let mut record = moved(settled(tenant, None, 1), at_ms);
+            record.0.model = Some(format!("invented-{number}"));
+            record
+        });
+        batch(records.collect())
+    };
+    for numbers in [100..300, 250..400] {
+        sink.write(&invented(numbers, NOON_MS)).unwrap();
+    }
+    sink.write(&invented(500..501, NOON_MS + HOUR_MS)).unwrap();
+    let at = DateTime::from_timestamp_millis(NOON_MS).unwrap().date_naive();
+    let period = TrafficPeriod { first: at, last: at };
+    let parts = traffic::parts(&mut storage.connection, tenant.merchant, period, Step::Hour).unwrap();
+    let count = |model: &str| {
+        let found = parts.iter().find(|part| part.model == model);
+        found.map(|part| part.figures.request_count)
+    };
+    assert_eq!(parts.len(), traffic::NAMED_MODELS + 2);
+    // Those that have a name keep it, and the next hour has room again.
+    assert_eq!((count("invented-299"), count("invented-349")), (Some(2), Some(1)));
+    assert_eq!(
+        (count("invented-350"), count(""), count("invented-500")),
+        (None, Some(50), Some(1))
+    );
+}

@@ -16,7 +16,7 @@ use crate::http::error::ApiError;
 use crate::http::plain;
 use crate::http::query::Query;
 use crate::http::state::AppState;
-use crate::http::traffic::report::{KeyReport, Report, load, load_keys, usual_step};
+use crate::http::traffic::report::{KeyReport, Most, Report, load, load_keys, usual_step};
 use crate::http::traffic::retrieve;
 use crate::storage::traffic::{Step, TrafficPeriod};
 
@@ -99,8 +99,12 @@ async fn show(
     let period = TrafficPeriod { first, last };
     let (step, merchant_id) = (usual_step(period), auth.merchant_id());
     let most = u32::try_from(TOP).unwrap_or(u32::MAX);
+    let shown = Most {
+        models: TOP,
+        providers: TOP,
+    };
     let (report, keys) = futures_util::future::try_join(
-        load(&state, merchant_id, period, step),
+        load(&state, merchant_id, (period, step), shown),
         load_keys(&state, merchant_id, (period, step), most),
     )
     .await?;
@@ -138,7 +142,7 @@ fn read_days(query: &Query) -> Result<i64, ApiError> {
 
 impl Page {
     fn of(shell: Shell, days: i64, report: &Report, keys: &KeyReport) -> Result<Self, ApiError> {
-        let (totals, series) = (&report.totals, report.series());
+        let (totals, series) = (&report.totals, &report.series);
         let labels: Vec<String> = report.steps.iter().map(|at| label(*at, report.step)).collect();
         let (step, summary) = match report.step {
             Step::Hour => ("hour", ["Spend by hour", "Requests by hour, errors among them"]),
@@ -178,7 +182,7 @@ impl Page {
             request_chart: draw(summary[1], &counts, &errors, compact)?,
             points: labels
                 .iter()
-                .zip(&series)
+                .zip(series)
                 .map(|(label, of)| Point::of(label, of))
                 .collect(),
             errors: failures(totals),

@@ -46,7 +46,8 @@ fn report_call() -> Call {
             integer(
                 "top",
                 1..=100,
-                "How many groups are shown by themselves, the dearest first; the others are summed in `other`.",
+                "How many groups are shown by themselves, the dearest first; the others are summed in `other`. Groups \
+                 times steps may come to 10,000.",
             )
             .usually(10),
         )
@@ -104,9 +105,12 @@ fn group() -> Object {
     ];
     let own = vec![
         text("provider", "The provider.").optional(),
-        text("model", "The model; null where the call had none.")
-            .or_null()
-            .optional(),
+        text(
+            "model",
+            "The model; null where the call had none, and beyond 250 models in an hour.",
+        )
+        .or_null()
+        .optional(),
         id("spend_key_id", "spk", "The key.").optional(),
         text("name", "What the key is called.").optional(),
         count("total_errors", "Requests that failed, of spend keys.").optional(),

@@ -1,5 +1,6 @@
 //! A report of what went through in a period: totals, those of the period before, the course of it by hours or days, and the
-//! same by model and by provider, with their times. Whoever shows it asks for it here.
+//! same by model and by provider, with their times. Whoever shows it asks for it here. Callers name models as they like,
+//! so there may be many: all of it is summed in one pass, on the thread that read it, and only what is shown is kept.
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,14 @@ pub enum Dimension {
     Provider,
 }
 
+/// How many models and providers are summed by themselves; those behind them are one group, without a name. Of none, no
+/// group is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Most {
+    pub models: usize,
+    pub providers: usize,
+}
+
 /// What went through in a period.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -30,14 +39,18 @@ pub struct Report {
     /// Of as many days just before.
     pub before: TrafficFigures,
     pub timings: Timings,
-    parts: Vec<TrafficPart>,
-    times: Vec<ModelTimings>,
+    /// One for each step.
+    pub series: Vec<TrafficFigures>,
+    /// The dearest first.
+    pub models: Vec<Group>,
+    /// The dearest first.
+    pub providers: Vec<Group>,
 }
 
 /// What went to one model or provider.
 #[derive(Clone, Debug, Default)]
 pub struct Group {
-    /// Of a model, the one that has it.
+    /// Of a model, the one that has it; empty of those that are not shown by themselves.
     pub provider: String,
     /// `None` of a provider.
     pub model: Option<String>,
@@ -64,34 +77,35 @@ pub fn usual_step(period: TrafficPeriod) -> Step {
 pub async fn load(
     state: &web::Data<AppState>,
     merchant_id: MerchantId,
-    period: TrafficPeriod,
-    step: Step,
+    (period, step): (TrafficPeriod, Step),
+    most: Most,
 ) -> Result<Report, ApiError> {
     let work = state.database.run(move |connection| {
-        let parts = rows::parts(connection, merchant_id, period, step)?;
-        let times = rows::timings(connection, merchant_id, period)?;
+        let rows = Rows {
+            steps: period.steps(step),
+            parts: rows::parts(connection, merchant_id, period, step)?,
+            times: rows::timings(connection, merchant_id, period)?,
+        };
         let before = match period.before() {
             Some(before) => rows::totals(connection, merchant_id, before)?,
             None => TrafficFigures::default(),
         };
-        Ok((parts, times, before))
+        let mut timings = Timings::default();
+        rows.times.iter().for_each(|of| timings.add(&of.timings));
+        let series = rows.series(&rows.parts);
+        Ok(Report {
+            period,
+            step,
+            totals: series.iter().fold(TrafficFigures::default(), |sum, of| sum.plus(*of)),
+            before,
+            timings,
+            series,
+            models: rows.groups(Dimension::Model, most.models),
+            providers: rows.groups(Dimension::Provider, most.providers),
+            steps: rows.steps,
+        })
     });
-    let (parts, times, before) = work.await?;
-    let totals = parts
-        .iter()
-        .fold(TrafficFigures::default(), |sum, part| sum.plus(part.figures));
-    let mut timings = Timings::default();
-    times.iter().for_each(|of| timings.add(&of.timings));
-    Ok(Report {
-        period,
-        step,
-        steps: period.steps(step),
-        totals,
-        before,
-        timings,
-        parts,
-        times,
-    })
+    Ok(work.await?)
 }
 
 /// The keys that spent most, at most so many, and how their use went.
@@ -110,72 +124,70 @@ pub async fn load_keys(
     Ok(work.await?)
 }
 
-impl Report {
-    /// One for each step.
-    pub fn series(&self) -> Vec<TrafficFigures> {
-        self.series_of(self.parts.iter())
-    }
+/// What a report is made of.
+struct Rows {
+    steps: Vec<DateTime<Utc>>,
+    parts: Vec<TrafficPart>,
+    times: Vec<ModelTimings>,
+}
 
-    /// By models or providers, the dearest first; those behind the first so many are the last one's, which has no name.
-    pub fn groups(&self, dimension: Dimension, most: usize) -> Vec<Group> {
-        type Sum<'a> = (TrafficFigures, Vec<&'a TrafficPart>);
-        let mut groups: BTreeMap<(String, Option<String>), Sum<'_>> = BTreeMap::new();
-        for part in &self.parts {
-            let (sum, parts) = groups.entry(name(dimension, &part.provider, &part.model)).or_default();
-            *sum = sum.plus(part.figures);
-            parts.push(part);
+/// What is found of one group.
+#[derive(Default)]
+struct Found<'r> {
+    totals: TrafficFigures,
+    timings: Timings,
+    parts: Vec<&'r TrafficPart>,
+}
+
+impl Rows {
+    /// The dearest first; those behind the first so many are the last one's, which has no name.
+    fn groups(&self, dimension: Dimension, most: usize) -> Vec<Group> {
+        if most == 0 {
+            return Vec::new();
         }
-        let mut groups: Vec<_> = groups.into_iter().collect();
-        groups.sort_by(|(_, (one, _)), (_, (other, _))| {
-            let rank = |figures: &TrafficFigures| (figures.cost, figures.request_count);
+        let mut found: Vec<((&str, Option<&str>), Found<'_>)> = self.found(dimension).into_iter().collect();
+        found.sort_by(|(_, one), (_, other)| {
+            let rank = |of: &Found<'_>| (of.totals.cost, of.totals.request_count);
             rank(other).cmp(&rank(one))
         });
-        let rest = groups.split_off(most.min(groups.len()));
-        let mut shown: Vec<Group> = groups
-            .into_iter()
-            .map(|(name, (totals, parts))| self.group(dimension, name, totals, &parts))
-            .collect();
+        let rest = found.split_off(most.min(found.len()));
+        let group = |((provider, model), of): ((&str, Option<&str>), Found<'_>)| Group {
+            provider: provider.to_owned(),
+            model: model.map(str::to_owned),
+            totals: of.totals,
+            timings: of.timings,
+            series: self.series(of.parts),
+        };
+        let mut groups: Vec<Group> = found.into_iter().map(group).collect();
         if !rest.is_empty() {
-            let mut other = Group::default();
-            let mut parts = Vec::new();
-            for (name, (totals, of)) in rest {
-                other.totals = other.totals.plus(totals);
-                other.timings.add(&self.times_of(dimension, &name));
-                parts.extend(of);
+            let mut other = Found::default();
+            for (_, of) in rest {
+                other.totals = other.totals.plus(of.totals);
+                other.timings.add(&of.timings);
+                other.parts.extend(of.parts);
             }
-            other.series = self.series_of(parts.into_iter());
-            shown.push(other);
+            groups.push(group((("", None), other)));
         }
-        shown
+        groups
     }
 
-    fn group(
-        &self,
-        dimension: Dimension,
-        name: (String, Option<String>),
-        totals: TrafficFigures,
-        parts: &[&TrafficPart],
-    ) -> Group {
-        Group {
-            timings: self.times_of(dimension, &name),
-            provider: name.0,
-            model: name.1,
-            totals,
-            series: self.series_of(parts.iter().copied()),
+    /// By the names of groups. What took time without having been counted came in between the two readings.
+    fn found(&self, dimension: Dimension) -> BTreeMap<(&str, Option<&str>), Found<'_>> {
+        let mut found: BTreeMap<_, Found<'_>> = BTreeMap::new();
+        for part in &self.parts {
+            let of = found.entry(dimension.name(&part.provider, &part.model)).or_default();
+            of.totals = of.totals.plus(part.figures);
+            of.parts.push(part);
         }
-    }
-
-    fn times_of(&self, dimension: Dimension, of: &(String, Option<String>)) -> Timings {
-        let mut timings = Timings::default();
         for times in &self.times {
-            if name(dimension, &times.provider, &times.model) == *of {
-                timings.add(&times.timings);
+            if let Some(of) = found.get_mut(&dimension.name(&times.provider, &times.model)) {
+                of.timings.add(&times.timings);
             }
         }
-        timings
+        found
     }
 
-    fn series_of<'a>(&self, parts: impl Iterator<Item = &'a TrafficPart>) -> Vec<TrafficFigures> {
+    fn series<'r>(&self, parts: impl IntoIterator<Item = &'r TrafficPart>) -> Vec<TrafficFigures> {
         let mut series = vec![TrafficFigures::default(); self.steps.len()];
         for part in parts {
             if let Ok(place) = self.steps.binary_search(&part.at) {
@@ -186,10 +198,69 @@ impl Report {
     }
 }
 
-fn name(dimension: Dimension, provider: &str, model: &str) -> (String, Option<String>) {
-    let model = match dimension {
-        Dimension::Model => Some(model.to_owned()),
-        Dimension::Provider => None,
-    };
-    (provider.to_owned(), model)
+impl Dimension {
+    fn name<'r>(self, provider: &'r str, model: &'r str) -> (&'r str, Option<&'r str>) {
+        match self {
+            Self::Model => (provider, Some(model)),
+            Self::Provider => (provider, None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::money::Money;
+
+    /// Twenty thousand models of two providers, each dearer than the one before, one call to each.
+    fn rows() -> Rows {
+        let at = DateTime::<Utc>::UNIX_EPOCH;
+        let part = |number: usize| TrafficPart {
+            at,
+            provider: ["anthropic", "openai"][number % 2].to_owned(),
+            model: format!("invented-{number}"),
+            figures: TrafficFigures {
+                request_count: 1,
+                cost: Money::from_nanos(number as i64),
+                ..TrafficFigures::default()
+            },
+        };
+        let parts: Vec<TrafficPart> = (0..20_000).map(part).collect();
+        let times = |part: &TrafficPart| {
+            let mut timings = Timings::default();
+            timings.latency.count(1);
+            ModelTimings {
+                provider: part.provider.clone(),
+                model: part.model.clone(),
+                timings,
+            }
+        };
+        Rows {
+            steps: vec![at],
+            times: parts.iter().map(times).collect(),
+            parts,
+        }
+    }
+
+    #[test]
+    fn what_is_not_shown_by_itself_is_one_group_with_its_times() {
+        let rows = rows();
+        let groups = rows.groups(Dimension::Model, 2);
+        let models: Vec<Option<&str>> = groups.iter().map(|group| group.model.as_deref()).collect();
+        assert_eq!(models, [Some("invented-19999"), Some("invented-19998"), None]);
+        let counts = |group: &Group| {
+            let series: u64 = group.series.iter().map(|of| of.request_count).sum();
+            (group.totals.request_count, group.timings.latency.total(), series)
+        };
+        assert_eq!(
+            groups.iter().map(counts).collect::<Vec<_>>(),
+            [(1, 1, 1), (1, 1, 1), (19_998, 19_998, 19_998)]
+        );
+        let providers = rows.groups(Dimension::Provider, 2);
+        assert_eq!(
+            providers.iter().map(counts).collect::<Vec<_>>(),
+            [(10_000, 10_000, 10_000); 2]
+        );
+        assert!(rows.groups(Dimension::Provider, 0).is_empty());
+    }
 }

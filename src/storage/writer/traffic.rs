@@ -1,21 +1,21 @@
 //! The roll-up of what goes through: what the new rows of a batch add to the hours of each provider and model, and to the
 //! days and weeks of each spend key, folded, and the statements that add it. The rows are touched in the order of their keys, like
-//! all that the writer moves. A sum that does not fit stays at the largest number, and a name that no index could hold is
-//! cut, for a roll-up never keeps a request from being written.
+//! all that the writer moves. A sum that does not fit stays at the largest number, a name that no index could hold is
+//! cut, and one of too many is left out, for a roll-up never keeps a request from being written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
 use diesel::result::Error as QueryError;
 use diesel::sql_query;
-use diesel::sql_types::{Array, BigInt, Date, Jsonb, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Date, Jsonb, Text, Timestamptz, Uuid as SqlUuid};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::super::column;
-use super::super::traffic::{AMOUNT_COLUMNS, COUNT_COLUMNS, hour_start_ms, span_columns};
+use super::super::traffic::{AMOUNT_COLUMNS, COUNT_COLUMNS, NAMED_MODELS, hour_start_ms, span_columns};
 use crate::domain::request::{OpenRequest, Outcome, Settlement};
 use crate::domain::traffic::{Timings, TrafficFigures};
 
@@ -40,11 +40,73 @@ fn add_hours(connection: &mut PgConnection, settled: &[&(OpenRequest, Settlement
         sums.figures = sums.figures.plus(TrafficFigures::of(settlement));
         sums.timings.add(&Timings::of(open, settlement));
     }
+    let hours = leave_out_names(connection, hours)?;
     let rows = hours.iter().map(|(place, sums)| place.row(sums)).collect();
     sql_query(ADD_HOURS.as_str())
         .bind::<Jsonb, _>(Value::Array(rows))
         .execute(connection)?;
     Ok(())
+}
+
+/// Callers call models what they like, and what they invent would make an hour as long as its requests: when it has names
+/// enough, new ones are summed without.
+fn leave_out_names(
+    connection: &mut PgConnection,
+    hours: BTreeMap<HourPlace, HourSums>,
+) -> Result<BTreeMap<HourPlace, HourSums>, QueryError> {
+    let mut known = known_names(connection, &hours)?;
+    let mut kept: BTreeMap<HourPlace, HourSums> = BTreeMap::new();
+    for (mut place, sums) in hours {
+        let names = known.entry((place.merchant_id, place.hour_ms)).or_default();
+        let name = (place.provider.clone(), place.model.clone());
+        if !place.model.is_empty() && !names.contains(&name) {
+            if names.len() < NAMED_MODELS {
+                names.insert(name);
+            } else {
+                place.model.clear();
+            }
+        }
+        kept.entry(place).or_default().add(&sums);
+    }
+    Ok(kept)
+}
+
+/// Providers and models by merchant and hour.
+type HourNames = BTreeMap<(Uuid, i64), BTreeSet<(String, String)>>;
+
+fn known_names(connection: &mut PgConnection, hours: &BTreeMap<HourPlace, HourSums>) -> Result<HourNames, QueryError> {
+    let asked: BTreeSet<(Uuid, i64)> = hours.keys().map(|place| (place.merchant_id, place.hour_ms)).collect();
+    let instants: Vec<DateTime<Utc>> = asked.iter().map(|(_, hour_ms)| column::instant(*hour_ms)).collect();
+    let rows: Vec<StoredName> = sql_query(KNOWN_NAMES.as_str())
+        .bind::<Array<SqlUuid>, _>(asked.iter().map(|(merchant, _)| *merchant).collect::<Vec<Uuid>>())
+        .bind::<Array<Timestamptz>, _>(instants)
+        .load(connection)?;
+    let mut names = HourNames::new();
+    for row in rows {
+        let of_hour = names.entry((row.merchant_id, row.hour.timestamp_millis())).or_default();
+        of_hour.insert((row.provider, row.model));
+    }
+    Ok(names)
+}
+
+static KNOWN_NAMES: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT n.* FROM unnest($1, $2) AS p(merchant_id, hour) CROSS JOIN LATERAL \
+         (SELECT merchant_id, hour, provider, model FROM traffic_hours h \
+         WHERE h.merchant_id = p.merchant_id AND h.hour = p.hour AND h.model <> '' LIMIT {NAMED_MODELS}) AS n"
+    )
+});
+
+#[derive(QueryableByName)]
+struct StoredName {
+    #[diesel(sql_type = SqlUuid)]
+    merchant_id: Uuid,
+    #[diesel(sql_type = Timestamptz)]
+    hour: DateTime<Utc>,
+    #[diesel(sql_type = Text)]
+    provider: String,
+    #[diesel(sql_type = Text)]
+    model: String,
 }
 
 static ADD_HOURS: LazyLock<String> = LazyLock::new(|| {
@@ -112,6 +174,11 @@ impl HourPlace {
 }
 
 impl HourSums {
+    fn add(&mut self, more: &Self) {
+        self.figures = self.figures.plus(more.figures);
+        self.timings.add(&more.timings);
+    }
+
     /// In the order of [`COUNT_COLUMNS`].
     fn counts(&self) -> [u64; COUNT_COLUMNS.len()] {
         let [throttled, rejected, timed_out, failed, broken] = self.figures.failures;

@@ -3,9 +3,7 @@
 use crate::domain::money::Money;
 use crate::domain::traffic::{Spread, per_mille};
 use crate::http::dashboard::shown::{Amount, compact, grouped, length, percent, thousandths};
-use crate::http::traffic::report::{Dimension, Group, KeyReport, Report};
-
-use super::TOP;
+use crate::http::traffic::report::{Group, KeyReport, Report};
 
 /// What used most, of one kind.
 pub struct Ranking {
@@ -36,10 +34,7 @@ pub struct Ranked {
 /// By model, key and provider.
 pub fn rankings(report: &Report, keys: &KeyReport) -> Vec<Ranking> {
     let all = report.totals.cost;
-    let by = |dimension| {
-        let groups = report.groups(dimension, TOP);
-        groups.iter().map(|group| Ranked::of(group, all)).collect()
-    };
+    let by = |groups: &[Group]| groups.iter().map(|group| Ranked::of(group, all)).collect();
     let of_keys = keys.top.keys.iter().map(|key| {
         let totals = key.totals;
         Ranked {
@@ -86,9 +81,9 @@ pub fn rankings(report: &Report, keys: &KeyReport) -> Vec<Ranking> {
         rows,
     };
     vec![
-        ranking("model", "By model", "Model", by(Dimension::Model)),
+        ranking("model", "By model", "Model", by(&report.models)),
         ranking("spend_key", "By key", "Key", of_keys),
-        ranking("provider", "By provider", "Provider", by(Dimension::Provider)),
+        ranking("provider", "By provider", "Provider", by(&report.providers)),
     ]
 }
 
@@ -113,7 +108,7 @@ impl Ranked {
         let provider = group.provider.as_str();
         let (name, of, path) = match group.model.as_deref() {
             _ if provider.is_empty() => ("Other".to_owned(), String::new(), String::new()),
-            Some("") => ("No model".to_owned(), provider.to_owned(), String::new()),
+            Some("") => ("Unnamed".to_owned(), provider.to_owned(), String::new()),
             Some(model) => (
                 model.to_owned(),
                 provider.to_owned(),
