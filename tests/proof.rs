@@ -1,5 +1,8 @@
 //! The books prove themselves, and say where they do not.
 
+use std::thread;
+
+use diesel::connection::SimpleConnection as _;
 use serde_json::{Value, json};
 
 use crate::support::house::{House, chat, nanos};
@@ -44,4 +47,26 @@ fn the_proof_shows_both_sides_and_names_what_was_changed_behind_its_back() {
         assert_eq!(proof["holds"], false, "{damage}");
         assert_ne!(side(&proof, name)["difference"], "0", "{damage}: {proof}");
     }
+}
+
+#[test]
+fn a_proof_that_takes_long_keeps_nobody_from_the_database() {
+    let house = House::with(|settings| settings.variable("CALDERA__DATABASE__POOL_SIZE", 1));
+    let mut holder = house.database.connect();
+    holder
+        .batch_execute("BEGIN; LOCK TABLE meter_quantities IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
+    let waiting = "SELECT count(*) AS number FROM pg_stat_activity \
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    thread::scope(|scope| {
+        let proofs: Vec<_> = (0..3).map(|_| scope.spawn(|| house.proof())).collect();
+        eventually("a proof waits for the table", || house.database.number(waiting) > 0);
+        house.server.client().get("/v1/requests").expect_status(200);
+        // The others wait for their turn, and not for the table.
+        assert_eq!(house.database.number(waiting), 1);
+        holder.batch_execute("ROLLBACK").unwrap();
+        for proof in proofs {
+            assert_eq!(proof.join().unwrap()["holds"], true);
+        }
+    });
 }

@@ -5,6 +5,7 @@ pub mod fixtures;
 mod idempotency;
 mod lease;
 mod payments;
+mod pool;
 mod renewals;
 mod retention;
 mod rollups;

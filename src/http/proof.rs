@@ -30,7 +30,7 @@ async fn prove(state: &State, merchant: Option<MerchantId>) -> Result<HttpRespon
     let as_of = iso_millis(state.now().wall_ms);
     let invariants = state
         .database
-        .run(move |connection| proof::read(connection, merchant))
+        .run_long(move |connection| proof::read(connection, merchant))
         .await?;
     let holds = invariants.iter().all(|invariant| invariant.left == invariant.right);
     Ok(HttpResponse::Ok().json(json!({

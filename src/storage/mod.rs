@@ -38,15 +38,24 @@ pub mod webhooks;
 pub mod writer;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use diesel::r2d2::{ConnectionManager, NopErrorHandler, Pool};
+use diesel::connection::SimpleConnection as _;
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, NopErrorHandler, Pool};
 use diesel::result::{DatabaseErrorKind, Error as QueryError};
 use diesel::{Connection, ConnectionError, PgConnection};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 /// How long a request waits for its work in the database, so that a server that hangs is as one that is away.
 const WORK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// After how long Postgres ends a statement: of a connection of the pool before the request gives up, so that the
+/// connection comes back; and of work that is long.
+const STATEMENT_TIMEOUT: Duration = Duration::from_millis(9_500);
+const LONG_STATEMENT_TIMEOUT: Duration = Duration::from_secs(50);
 
 /// What the connection asks of libpq where the address does not say otherwise: a server that cannot be reached is
 /// given up in seconds, and one whose machine vanished is noticed before the kernel's quarter of an hour.
@@ -137,9 +146,10 @@ impl From<ConnectionError> for StorageError {
     }
 }
 
-/// A server that shuts down, or whose link broke, says so in words where it has no kind of its own in diesel.
+/// A server that shuts down, that is too slow, or whose link broke, says so in words where it has no kind of its own in diesel.
 fn is_leaving(message: &str) -> bool {
-    const SIGNS: [&str; 6] = [
+    const SIGNS: [&str; 7] = [
+        "canceling statement due to statement timeout",
         "terminating connection",
         "the database system is",
         "server closed the connection",
@@ -159,11 +169,27 @@ pub struct PoolState {
     pub limit: u32,
 }
 
+/// Makes connections of the pool end what takes too long.
+#[derive(Debug)]
+struct Impatience;
+
+impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for Impatience {
+    fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
+        limit_statements(connection, STATEMENT_TIMEOUT).map_err(diesel::r2d2::Error::QueryError)
+    }
+}
+
+fn limit_statements(connection: &mut PgConnection, timeout: Duration) -> Result<(), QueryError> {
+    connection.batch_execute(&format!("SET statement_timeout = {}", timeout.as_millis()))
+}
+
 /// The database, as everything that stands right of this layer sees it.
 #[derive(Clone)]
 pub struct Database {
     pool: Pool<ConnectionManager<PgConnection>>,
     url: String,
+    /// The turn of long work.
+    turn: Arc<Semaphore>,
 }
 
 impl Database {
@@ -178,8 +204,10 @@ impl Database {
             .min_idle(Some(1))
             .connection_timeout(Duration::from_millis(options.pool_timeout_ms.max(1)))
             .error_handler(Box::new(NopErrorHandler))
+            .connection_customizer(Box::new(Impatience))
             .build_unchecked(ConnectionManager::new(&url));
-        Ok(Self { pool, url })
+        let turn = Arc::new(Semaphore::new(1));
+        Ok(Self { pool, url, turn })
     }
 
     /// Does this work on a connection of the pool, on a thread that may block.
@@ -197,11 +225,29 @@ impl Database {
                 .map_err(|error| StorageError::Unavailable(error.to_string()))?;
             work(&mut connection)
         });
-        match tokio::time::timeout(WORK_TIMEOUT, task).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(error)) => Err(StorageError::Unavailable(format!("the work did not end: {error}"))),
-            Err(_) => Err(StorageError::Unavailable("no answer in time".to_owned())),
-        }
+        in_time(WORK_TIMEOUT, task).await
+    }
+
+    /// Does work of one long statement on a connection of its own, so that those of the pool stay free for others. One
+    /// at a time in this process; it answers `Unavailable` when its turn does not come in ten seconds, and when the
+    /// statement takes longer than fifty.
+    pub async fn run_long<T, F>(&self, work: F) -> Result<T, StorageError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut PgConnection) -> Result<T, StorageError> + Send + 'static,
+    {
+        let busy = || StorageError::Unavailable("other long work is under way".to_owned());
+        let turn = tokio::time::timeout(WORK_TIMEOUT, self.turn.clone().acquire_owned());
+        let turn = turn.await.map_err(|_| busy())?.map_err(|_| busy())?;
+        let database = self.clone();
+        let task = actix_rt::task::spawn_blocking(move || {
+            // The next one begins when this one has ended, also where nobody waits for it any more.
+            let _turn = turn;
+            let mut connection = database.connect_alone()?;
+            limit_statements(&mut connection, LONG_STATEMENT_TIMEOUT)?;
+            work(&mut connection)
+        });
+        in_time(LONG_STATEMENT_TIMEOUT + WORK_TIMEOUT, task).await
     }
 
     /// How the pool fares.
@@ -229,6 +275,14 @@ impl Database {
 impl fmt::Debug for Database {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Database").finish_non_exhaustive()
+    }
+}
+
+async fn in_time<T>(limit: Duration, task: JoinHandle<Result<T, StorageError>>) -> Result<T, StorageError> {
+    match tokio::time::timeout(limit, task).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(error)) => Err(StorageError::Unavailable(format!("the work did not end: {error}"))),
+        Err(_) => Err(StorageError::Unavailable("no answer in time".to_owned())),
     }
 }
 

@@ -1,10 +1,10 @@
-//! The books proved: both sides of each invariant, read in one snapshot of the database. One side is summed from the
-//! rows of requests and movements and what was kept of purged ones, the other is what the writer kept: balances,
-//! counters, ledger. Nothing is written.
+//! The books proved: both sides of each invariant, read in one statement and so in one snapshot of the database. One side
+//! is summed from the rows of requests and movements and what was kept of purged ones, the other is what the writer kept:
+//! balances, counters, ledger. Nothing is written.
 
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Nullable, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Integer, Nullable, Uuid as SqlUuid};
 
 use super::StorageError;
 use crate::domain::ids::MerchantId;
@@ -284,23 +284,15 @@ const CHEAP: [&str; 5] = [
     "card_money",
 ];
 
-/// Both sides of every invariant of a merchant, or of all.
+/// Both sides of every invariant of a merchant, or of all. It reads every row: see [`super::Database::run_long`].
 pub fn read(connection: &mut PgConnection, merchant: Option<MerchantId>) -> Result<Vec<Invariant>, StorageError> {
-    let mut snapshot = connection.build_transaction().read_only().repeatable_read();
-    snapshot.run(|connection| {
-        let asked = QUESTIONS.iter().map(|question| ask(connection, merchant, question));
-        asked.collect()
-    })
+    ask(connection, merchant, &QUESTIONS.iter().collect::<Vec<_>>())
 }
 
-/// Those invariants that need no row of a request, in one snapshot, for whoever asks again and again.
+/// Those invariants that need no row of a request, for whoever asks again and again.
 pub fn read_cheap(connection: &mut PgConnection) -> Result<Vec<Invariant>, StorageError> {
-    let mut snapshot = connection.build_transaction().read_only().repeatable_read();
-    snapshot.run(|connection| {
-        sql_query("SET LOCAL statement_timeout = '8s'").execute(connection)?;
-        let cheap = QUESTIONS.iter().filter(|question| CHEAP.contains(&question.name));
-        cheap.map(|question| ask(connection, None, question)).collect()
-    })
+    let cheap = QUESTIONS.iter().filter(|question| CHEAP.contains(&question.name));
+    ask(connection, None, &cheap.collect::<Vec<_>>())
 }
 
 /// What the keys that are not revoked have spent in all.
@@ -318,25 +310,34 @@ pub fn spend_of_live_keys(connection: &mut PgConnection) -> Result<Money, Storag
     Ok(Money::from_nanos(sum.nanos))
 }
 
+/// All of them in one statement, which one timeout bounds.
 fn ask(
     connection: &mut PgConnection,
     merchant: Option<MerchantId>,
-    question: &Question,
-) -> Result<Invariant, StorageError> {
+    questions: &[&Question],
+) -> Result<Vec<Invariant>, StorageError> {
     #[derive(QueryableByName)]
     struct Sides {
+        #[diesel(sql_type = Integer)]
+        place: i32,
         #[diesel(sql_type = BigInt)]
         left_side: i64,
         #[diesel(sql_type = BigInt)]
         right_side: i64,
     }
-    let sides: Sides = sql_query(question.sql)
+    let numbered = questions.iter().zip(0i32..);
+    let parts: Vec<String> = numbered
+        .map(|(question, place)| format!("SELECT {place} AS place, q.* FROM ({}) AS q", question.sql))
+        .collect();
+    let mut sides: Vec<Sides> = sql_query(parts.join(" UNION ALL "))
         .bind::<Nullable<SqlUuid>, _>(merchant.map(MerchantId::uuid))
-        .get_result(connection)?;
-    Ok(Invariant {
+        .load(connection)?;
+    sides.sort_by_key(|sides| sides.place);
+    let invariant = |(question, sides): (&&Question, &Sides)| Invariant {
         name: question.name,
         unit: question.unit,
         left: sides.left_side,
         right: sides.right_side,
-    })
+    };
+    Ok(questions.iter().zip(&sides).map(invariant).collect())
 }
