@@ -1,4 +1,4 @@
-//! Makes the database ready, in order: private cluster, migrations, lease, keys' secrets, first merchant, replay of the
+//! Makes the database ready, in order: private cluster, lease, migrations, keys' secrets, first merchant, replay of the
 //! journal, replica in memory. All of it blocks, so it runs on a thread of its own. It fails closed: whatever does not
 //! fit (a pepper that is not this database's, a damaged journal) stops the start with one line that says what to do.
 
@@ -77,8 +77,9 @@ pub fn boot(config: &Config) -> Result<Booted, BootError> {
         .as_ref()
         .map_or(config.database.url.as_str(), EmbeddedCluster::url);
     let database = Database::connect(url, &config.database)?;
-    migrate(url)?;
+    when_there(|| migrations::begin(url))?;
     let lease = take_lease(&database)?;
+    when_there(|| migrations::migrate(url))?;
     let journal = lock_journal(data_dir.join("journal")).map_err(unusable)?;
     let mut connection = database.connect_alone()?;
     let (pepper, sealing) = seal::load(config, &mut connection)?;
@@ -125,9 +126,9 @@ fn start_cluster(config: &Config) -> Result<Option<EmbeddedCluster>, BootError> 
 }
 
 /// Waits for a database that is away; a migration that fails ends the start.
-fn migrate(url: &str) -> Result<(), BootError> {
+fn when_there(migrate: impl Fn() -> Result<Vec<String>, StorageError>) -> Result<(), BootError> {
     loop {
-        match migrations::migrate(url) {
+        match migrate() {
             Ok(applied) if applied.is_empty() => return Ok(()),
             Ok(applied) => {
                 tracing::info!(count = applied.len(), "migrations applied");

@@ -1,6 +1,7 @@
 //! The migrations that are compiled in, and their run at the start.
 //! They run on a connection of their own under an advisory lock, so that two processes take turns. A database that
-//! knows migrations which this program does not is refused: it belongs to a newer one.
+//! knows migrations which this program does not is refused: it belongs to a newer one. A schema that is served is changed
+//! only by the holder of the lease: an older process that went on would write rows of which new tables know nothing.
 
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::{Bool, Integer, Text};
@@ -17,15 +18,35 @@ const ADVISORY_LOCK: i64 = 0x0063_616c_6465_7261;
 /// How long to wait for another process that migrates, and for a table that somebody holds.
 const LOCK_TIMEOUT_S: u32 = 60;
 
-/// Brings the database to this program's schema; answers the names of the migrations that it ran. Blocks.
+/// Makes the schema of a database that has no lease to be taken yet, and leaves any other as it is. Blocks.
+pub fn begin(url: &str) -> Result<Vec<String>, StorageError> {
+    let mut connection = lock(url)?;
+    let has_lease = diesel::dsl::sql::<Bool>("to_regclass('server_lease') IS NOT NULL");
+    if diesel::select(has_lease).get_result(&mut connection)? {
+        return Ok(Vec::new());
+    }
+    run(&mut connection)
+}
+
+/// Brings the database to this program's schema; answers the names of the migrations that it ran. It is for whoever holds
+/// the lease, where there is one. Blocks.
 pub fn migrate(url: &str) -> Result<Vec<String>, StorageError> {
+    run(&mut lock(url)?)
+}
+
+/// A connection with the lock, on a database that is not of a newer program.
+fn lock(url: &str) -> Result<PgConnection, StorageError> {
     let mut connection = PgConnection::establish(&with_parameters(url))?;
     connection.batch_execute(&format!(
         "SET lock_timeout = '{LOCK_TIMEOUT_S}s'; SET client_min_messages = warning; \
          SELECT pg_advisory_lock({ADVISORY_LOCK})"
     ))?;
     refuse_unknown(&mut connection)?;
-    // The lock goes with the connection, whatever happens.
+    Ok(connection)
+}
+
+/// The lock goes with the connection, whatever happens.
+fn run(connection: &mut PgConnection) -> Result<Vec<String>, StorageError> {
     let ran = connection.run_pending_migrations(MIGRATIONS).map_err(failed)?;
     Ok(ran.iter().map(ToString::to_string).collect())
 }

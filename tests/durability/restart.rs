@@ -78,6 +78,35 @@ fn a_second_process_waits_until_the_first_is_gone() {
 }
 
 #[test]
+fn a_schema_is_changed_only_when_nobody_serves_it() {
+    let mut house = House::new();
+    // As an older process left it, which does not know the last table but one.
+    house.database.execute("DROP TABLE traffic_key_weeks");
+    house
+        .database
+        .execute("DELETE FROM __diesel_schema_migrations WHERE version = '0026'");
+    let is_there = "SELECT count(*) AS number FROM pg_class WHERE relname = 'traffic_key_weeks'";
+    let file = |name: &str| house.server.data_dir().join(name);
+    let second = settings(&house.database.url, &house.simulator)
+        .variable("CALDERA_PEPPER_FILE", file("pepper").display())
+        .variable("CALDERA_SEAL_KEY_FILE", file("seal-key").display())
+        .start_unready();
+    eventually("it waits", || {
+        second.stderr().contains("another process serves this database")
+    });
+    let by_hand = second.run(&["migrate"]);
+    assert!(!by_hand.status.success());
+    assert!(
+        String::from_utf8_lossy(&by_hand.stderr).contains("stop it first"),
+        "{by_hand:?}"
+    );
+    assert_eq!(house.database.number(is_there), 0);
+    assert!(house.server.stop().success());
+    second.wait_ready();
+    assert_eq!(house.database.number(is_there), 1);
+}
+
+#[test]
 fn another_pepper_stops_the_start() {
     let mut house = House::new();
     house.server.stop();

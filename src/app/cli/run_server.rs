@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::app::config::Config;
 use crate::app::simulator::{self, TlsListener};
 use crate::app::{self, Providers, telemetry};
-use crate::storage::migrations;
+use crate::storage::{Database, lease, migrations};
 
 use super::failure::Failure;
 use super::output::Output;
@@ -87,7 +87,13 @@ pub fn migrate(config: &Config, output: Output) -> Result<ExitCode, Failure> {
             "DATABASE_URL is not set; the private Postgres is migrated by `caldera serve`".to_owned(),
         ));
     }
-    let applied = migrations::migrate(&config.database.url).map_err(Failure::failed)?;
+    let url = &config.database.url;
+    let mut applied = migrations::begin(url).map_err(Failure::failed)?;
+    let database = Database::connect(url, &config.database).map_err(Failure::failed)?;
+    // A server that runs goes on with the tables that it knows; whoever migrates under it loses what it writes.
+    let lease = lease::acquire(&database).map_err(|error| Failure::Failed(format!("{error}; stop it first")))?;
+    applied.extend(migrations::migrate(url).map_err(Failure::failed)?);
+    lease.release().map_err(Failure::failed)?;
     output.answer(&json!({ "applied": applied }), |_| {
         let mut text: String = applied.iter().map(|name| format!("applied {name}\n")).collect();
         text.push_str("the database is up to date");
