@@ -77,17 +77,17 @@ fn a_key_is_paused_resumed_edited_rotated_and_revoked() {
     assert_eq!(calling(&house, &secret), 200);
 
     let edit = format!("{path}/edit");
-    assert!(visitor.page(&edit).contains("value=\"team-a\""));
+    assert!(visitor.page(&edit).contains(">team-a</textarea>"));
     let fields = [
         ("name", "renamed"),
         ("amount", "7.5"),
         ("cycle", "weekly"),
-        ("tags", "x, y"),
+        ("tags", "x\r\ny, z"),
         ("request_shape", "openai"),
     ];
     visitor.submit(&edit, &path, &fields).expect_status(303);
     let key = house.key(&id);
-    assert_eq!((&key["name"], &key["tags"]), (&json!("renamed"), &json!(["x", "y"])));
+    assert_eq!((&key["name"], &key["tags"]), (&json!("renamed"), &json!(["x", "y, z"])));
     assert_eq!(key["spend_limit"], json!({"amount": "7.50", "cycle": "weekly"}));
 
     let to = does(&mut visitor, "rotate", &[("grace_seconds", "0")]);
@@ -110,7 +110,7 @@ fn a_key_is_paused_resumed_edited_rotated_and_revoked() {
 fn what_is_wrong_with_a_form_stands_beside_its_field_and_nothing_typed_is_lost() {
     let (house, mut visitor) = house_and_visitor();
     let long = "n".repeat(1000);
-    let table: [(&[(&str, &str)], &str); 7] = [
+    let table: [(&[(&str, &str)], &str); 10] = [
         (&[("name", "")], "wrong-name"),
         (&[("name", &long)], "wrong-name"),
         (
@@ -125,7 +125,10 @@ fn what_is_wrong_with_a_form_stands_beside_its_field_and_nothing_typed_is_lost()
             &[("name", "n"), ("requests", "1.5"), ("request_cycle", "daily")],
             "wrong-request_limit",
         ),
-        (&[("name", "n"), ("addresses", "nowhere")], "wrong-allowed_ips"),
+        (&[("name", "n"), ("burst", "9")], "wrong-rate_limit"),
+        (&[("name", "n"), ("enforcement", "none")], "wrong-enforcement"),
+        (&[("name", "n"), ("request_shape", "none")], "wrong-request_shape"),
+        (&[("name", "n"), ("allowed_ips", "nowhere")], "wrong-allowed_ips"),
         (&[("name", "n"), ("expires_at", "2001-01-01T00:00")], "wrong-expires_at"),
     ];
     for (fields, wrong) in table {
@@ -133,9 +136,50 @@ fn what_is_wrong_with_a_form_stands_beside_its_field_and_nothing_typed_is_lost()
         assert_eq!(answer.status, 422, "{wrong}");
         let page = answer.text();
         assert!(page.contains(&format!("id=\"{wrong}\"")), "{wrong}: {page}");
+        let fault = format!("aria-invalid=\"true\" aria-describedby=\"{wrong}\" autofocus");
+        assert!(page.contains(&fault), "{wrong}: {page}");
+        assert_eq!(page.matches(" autofocus").count(), 1, "{wrong}: {page}");
         assert!(page.contains("value=\"n") || wrong == "wrong-name");
     }
     assert!(keys(&house).is_empty());
+}
+
+#[test]
+fn saving_a_key_leaves_alone_what_nobody_edited() {
+    let (house, mut visitor) = house_and_visitor();
+    let settings = json!({
+        "name": "agent", "tags": ["a, b", "c"], "allowed_models": ["odd,name"], "enforcement": "strict",
+        "rate_limit": { "rpm": 60, "burst": 90 }, "expires_at": "2030-01-02T03:04:05.678Z",
+    });
+    let (id, _) = house.mint(settings.clone());
+    house
+        .database
+        .execute("UPDATE spend_keys SET expires_at = '2001-02-03 04:05:06.789Z'");
+    let (path, edit) = (format!("{HOME}/{id}"), format!("{HOME}/{id}/edit"));
+    let fields = [
+        ("name", "renamed"),
+        ("request_shape", "openai"),
+        ("cycle", "daily"),
+        ("request_cycle", "daily"),
+        ("rpm", "60"),
+        ("burst", "90"),
+        ("allowed_models", "odd,name"),
+        ("expires_at", "2001-02-03T04:05"),
+        ("enforcement", "strict"),
+        ("timezone", "UTC"),
+        ("tags", "a, b\r\nc"),
+    ];
+    visitor.submit(&edit, &path, &fields).expect_status(303);
+    let key = house.key(&id);
+    assert_eq!(
+        (&key["name"], &key["expires_at"]),
+        (&json!("renamed"), &json!("2001-02-03T04:05:06.789Z"))
+    );
+    for name in ["tags", "allowed_models", "enforcement", "rate_limit"] {
+        assert_eq!(key[name], settings[name], "{name}");
+    }
+    let events = house.server.client().get("/v1/audit_events").json();
+    assert_eq!(events["data"][0]["asked"], json!({ "name": "renamed" }));
 }
 
 #[test]

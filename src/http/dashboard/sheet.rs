@@ -62,10 +62,10 @@ impl Sheet {
         named.map_or("", |(_, text)| text)
     }
 
-    /// What is wrong with this field or with something in it, by its name in the API; empty where nothing is.
+    /// What is wrong with this field or with something in it, by its name or its path in the API; empty where nothing is.
     pub fn wrong(&self, param: &str) -> &str {
         match &self.refusal {
-            Some(refusal) if root(&refusal.param) == param => &refusal.message,
+            Some(refusal) if refusal.param == param || root(&refusal.param) == param => &refusal.message,
             Some(_) | None => "",
         }
     }
@@ -74,6 +74,11 @@ impl Sheet {
     pub fn is_wrong_in(&self, list: &str, row: &usize, field: &str) -> bool {
         let refused = self.refusal.as_ref();
         refused.is_some_and(|refusal| refusal.param == format!("{list}[{row}].{field}"))
+    }
+
+    /// Whether something was wrong, so that this is where the reader should begin.
+    pub const fn is_refused(&self) -> bool {
+        self.refusal.is_some()
     }
 
     /// A refusal that belongs to no field of the form.

@@ -14,7 +14,6 @@ use askama::Template;
 use crate::http::error::ApiError;
 use crate::http::plain;
 use crate::http::spend_keys as api;
-use crate::http::state::AppState;
 
 use super::ask;
 use super::history::{self, Change};
@@ -23,8 +22,6 @@ use super::refusals::{self, Refusal};
 use super::shell::{self, Place, Shell};
 use super::visit::Visit;
 use card::Card;
-
-type State = web::Data<AppState>;
 
 const PATH: &str = "/dashboard/spend_keys";
 /// Cards on one page; a multiple of two, three and four columns.

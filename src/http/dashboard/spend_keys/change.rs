@@ -1,33 +1,35 @@
 //! Minting, editing, pausing, resuming, rotating and revoking from the dashboard. Every form leads on by a redirect, so
 //! that going back or reloading repeats nothing; a secret is shown on the page that it leads to, once.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde_json::{Map, Value};
 
 use crate::domain::key::RequestShape;
 use crate::domain::secret::Secret;
 use crate::http::audit::note_target;
-use crate::http::auth::KeyManagerAuth;
 use crate::http::dashboard::ask;
 use crate::http::dashboard::form::{Form, object};
-use crate::http::dashboard::session::Session;
+use crate::http::dashboard::sheet::{Sheet, is_refusal};
 use crate::http::dashboard::shell::{self, Place, Shell, see_other};
+use crate::http::dashboard::visit::Visit;
 use crate::http::error::ApiError;
 use crate::http::guides::{self, Filling, Guide};
 use crate::http::own_url::own_url;
 use crate::http::spend_keys as api;
 
 use super::card::Card;
-use super::form::{KeyForm, body};
-use super::{PATH, State};
+use super::{PATH, form};
+
+/// How the API names the key itself.
+const OWN: &str = "spend_key_id";
 
 #[derive(Template)]
 #[template(path = "dashboard/spend_keys/form.html")]
 struct FormPage {
     shell: Shell,
-    form: KeyForm,
+    form: Sheet,
     /// `None`: the key is new.
     id: Option<String>,
     /// The name as it is stored.
@@ -59,59 +61,39 @@ struct Snippet {
 }
 
 /// GET: the form of a new key.
-pub async fn show_new(request: HttpRequest, session: Session) -> Result<HttpResponse, ApiError> {
-    shell::page(StatusCode::OK, &FormPage::new(&session, &request, KeyForm::blank()))
+pub async fn show_new(visit: Visit) -> Result<HttpResponse, ApiError> {
+    shell::page(StatusCode::OK, &FormPage::new(&visit, form::blank()))
 }
 
 /// POST: mints a key.
-pub async fn create(
-    request: HttpRequest,
-    session: Session,
-    auth: KeyManagerAuth,
-    state: State,
-    form: Form,
-) -> Result<HttpResponse, ApiError> {
-    let wanted = body(&form);
-    let wanted = wanted.into_iter().filter(|(_, value)| !value.is_null()).collect();
-    match ask::answer(api::create(auth, state.clone(), ask::body(&request, wanted)).await) {
+pub async fn create(visit: Visit, form: Form) -> Result<HttpResponse, ApiError> {
+    let wanted = ask::body(&visit.request, form::creation(&form));
+    match ask::answer(api::create(visit.manager(), visit.state.clone(), wanted).await) {
         Ok(key) => {
-            note_target(&request, &ask::text(&key, "spend_key_id"));
-            reveal(&session, &state, &key, "created")
+            note_target(&visit.request, &ask::text(&key, OWN));
+            Ok(reveal(&visit, &key, "created"))
         }
-        Err(error) if error.status().is_client_error() => {
-            let again = FormPage::new(&session, &request, KeyForm::again(&form, &error));
-            shell::page(StatusCode::UNPROCESSABLE_ENTITY, &again)
+        Err(error) if is_refusal(&error, OWN) => {
+            let page = FormPage::new(&visit, form::blank().again(&form, &error));
+            shell::page(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
         Err(error) => Err(error),
     }
 }
 
 /// GET: the form of a key as it is.
-pub async fn show_edit(
-    request: HttpRequest,
-    session: Session,
-    auth: KeyManagerAuth,
-    state: State,
-) -> Result<HttpResponse, ApiError> {
-    let key = ask::answer(api::retrieve(auth, state, request.clone()).await)?;
-    let page = FormPage::of_key(&session, &request, &key, KeyForm::of_key(&key));
-    shell::page(StatusCode::OK, &page)
+pub async fn show_edit(visit: Visit) -> Result<HttpResponse, ApiError> {
+    let key = load(&visit).await?;
+    shell::page(StatusCode::OK, &FormPage::of_key(&visit, &key, form::of_key(&key)))
 }
 
-/// POST: changes a key.
-pub async fn update(
-    request: HttpRequest,
-    session: Session,
-    auth: KeyManagerAuth,
-    state: State,
-    form: Form,
-) -> Result<HttpResponse, ApiError> {
-    let json = ask::body(&request, body(&form));
-    match ask::answer(api::update(auth.clone(), state.clone(), request.clone(), json).await) {
+/// POST: changes of a key what was edited.
+pub async fn update(visit: Visit, form: Form) -> Result<HttpResponse, ApiError> {
+    let key = load(&visit).await?;
+    match edit(&visit, form::edit(&form, &form::of_key(&key))).await {
         Ok(key) => Ok(done(&key, "saved")),
-        Err(error) if error.status().is_client_error() && error.status() != StatusCode::NOT_FOUND => {
-            let key = ask::answer(api::retrieve(auth, state, request.clone()).await)?;
-            let page = FormPage::of_key(&session, &request, &key, KeyForm::again(&form, &error));
+        Err(error) if is_refusal(&error, OWN) => {
+            let page = FormPage::of_key(&visit, &key, form::blank().again(&form, &error));
             shell::page(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
         Err(error) => Err(error),
@@ -119,57 +101,50 @@ pub async fn update(
 }
 
 /// POST.
-pub async fn pause(request: HttpRequest, auth: KeyManagerAuth, state: State) -> Result<HttpResponse, ApiError> {
-    set_status(request, auth, state, "paused").await
+pub async fn pause(visit: Visit) -> Result<HttpResponse, ApiError> {
+    let key = edit(&visit, object([("status", Value::from("paused"))])).await?;
+    Ok(done(&key, "paused"))
 }
 
 /// POST.
-pub async fn resume(request: HttpRequest, auth: KeyManagerAuth, state: State) -> Result<HttpResponse, ApiError> {
-    set_status(request, auth, state, "active").await
+pub async fn resume(visit: Visit) -> Result<HttpResponse, ApiError> {
+    let key = edit(&visit, object([("status", Value::from("active"))])).await?;
+    Ok(done(&key, "resumed"))
 }
 
 /// POST: a new secret, shown on the next page.
-pub async fn rotate(
-    request: HttpRequest,
-    session: Session,
-    auth: KeyManagerAuth,
-    state: State,
-    form: Form,
-) -> Result<HttpResponse, ApiError> {
+pub async fn rotate(visit: Visit, form: Form) -> Result<HttpResponse, ApiError> {
     let grace = match form.json_number("grace_seconds") {
         Value::Null => Map::new(),
         seconds => object([("grace_seconds", seconds)]),
     };
-    let json = ask::body(&request, grace);
-    let key = ask::answer(api::rotate(auth, state.clone(), request, json).await)?;
-    reveal(&session, &state, &key, "rotated")
+    let wanted = ask::body(&visit.request, grace);
+    let rotated = api::rotate(visit.manager(), visit.state.clone(), visit.request.clone(), wanted).await;
+    Ok(reveal(&visit, &ask::answer(rotated)?, "rotated"))
 }
 
 /// POST.
-pub async fn revoke(request: HttpRequest, auth: KeyManagerAuth, state: State) -> Result<HttpResponse, ApiError> {
-    ask::answer(api::revoke(auth, state, request).await)?;
+pub async fn revoke(visit: Visit) -> Result<HttpResponse, ApiError> {
+    ask::answer(api::revoke(visit.manager(), visit.state.clone(), visit.request).await)?;
     Ok(see_other(&format!("{PATH}?done=revoked")))
 }
 
 /// GET: the secret, once.
-pub async fn show_secret(
-    request: HttpRequest,
-    session: Session,
-    auth: KeyManagerAuth,
-    state: State,
-) -> Result<HttpResponse, ApiError> {
-    let key = ask::answer(api::retrieve(auth, state.clone(), request.clone()).await)?;
-    let now_ms = state.now().wall_ms;
-    let card = Card::read(&key, now_ms);
-    let secret = state.reveals.take(session.hash(), &card.id, now_ms);
-    let base_url = own_url(&state, &request);
+pub async fn show_secret(visit: Visit) -> Result<HttpResponse, ApiError> {
+    let key = load(&visit).await?;
+    let card = Card::read(&key, visit.now_ms());
+    let secret = visit
+        .state
+        .reveals
+        .take(visit.session().hash(), &card.id, visit.now_ms());
+    let base_url = own_url(&visit.state, &visit.request);
     let secret = secret.map(|secret| secret.expose().clone());
     let filling = Filling {
         base_url: &base_url,
         key: secret.as_deref().unwrap_or_default(),
     };
     let page = SecretPage {
-        shell: Shell::new(&session, &request, Place::AiSpend),
+        shell: visit.shell(Place::AiSpend),
         tools: tools(&ask::text(&key, "request_shape"), &filling),
         card,
         secret,
@@ -197,44 +172,45 @@ fn tools(shape: &str, filling: &Filling<'_>) -> Vec<Tool> {
     guides::all().iter().filter(fits).map(tool).collect()
 }
 
+/// The key that the path names.
+async fn load(visit: &Visit) -> Result<Value, ApiError> {
+    ask::answer(api::retrieve(visit.manager(), visit.state.clone(), visit.request.clone()).await)
+}
+
+/// Changes the key that the path names.
+async fn edit(visit: &Visit, wanted: Map<String, Value>) -> Result<Value, ApiError> {
+    let wanted = ask::body(&visit.request, wanted);
+    ask::answer(api::update(visit.manager(), visit.state.clone(), visit.request.clone(), wanted).await)
+}
+
 impl FormPage {
-    fn new(session: &Session, request: &HttpRequest, form: KeyForm) -> Self {
+    fn new(visit: &Visit, form: Sheet) -> Self {
         Self {
-            shell: Shell::new(session, request, Place::AiSpend),
+            shell: visit.shell(Place::AiSpend),
             form,
             id: None,
             title: "New spend key".to_owned(),
         }
     }
 
-    fn of_key(session: &Session, request: &HttpRequest, key: &Value, form: KeyForm) -> Self {
+    fn of_key(visit: &Visit, key: &Value, form: Sheet) -> Self {
         Self {
-            id: Some(ask::text(key, "spend_key_id")),
+            id: Some(ask::text(key, OWN)),
             title: ask::text(key, "name"),
-            ..Self::new(session, request, form)
+            ..Self::new(visit, form)
         }
     }
 }
 
-async fn set_status(
-    request: HttpRequest,
-    auth: KeyManagerAuth,
-    state: State,
-    status: &str,
-) -> Result<HttpResponse, ApiError> {
-    let json = ask::body(&request, object([("status", Value::from(status))]));
-    let key = ask::answer(api::update(auth, state, request, json).await)?;
-    Ok(done(&key, if status == "paused" { "paused" } else { "resumed" }))
-}
-
 fn done(key: &Value, word: &str) -> HttpResponse {
-    see_other(&format!("{PATH}/{}?done={word}", ask::text(key, "spend_key_id")))
+    see_other(&format!("{PATH}/{}?done={word}", ask::text(key, OWN)))
 }
 
 /// Leads to the page that shows the new secret.
-fn reveal(session: &Session, state: &State, key: &Value, word: &str) -> Result<HttpResponse, ApiError> {
-    let id = ask::text(key, "spend_key_id");
+fn reveal(visit: &Visit, key: &Value, word: &str) -> HttpResponse {
+    let id = ask::text(key, OWN);
     let secret = Secret::new(ask::text(key, "key"));
-    state.reveals.keep(session.hash(), &id, secret, state.now().wall_ms);
-    Ok(see_other(&format!("{PATH}/{id}/secret?done={word}")))
+    let reveals = &visit.state.reveals;
+    reveals.keep(visit.session().hash(), &id, secret, visit.now_ms());
+    see_other(&format!("{PATH}/{id}/secret?done={word}"))
 }

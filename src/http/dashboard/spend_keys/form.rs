@@ -1,172 +1,106 @@
-//! The form of a spend key: what was typed, as it goes to the API, and as it is shown again beside what was wrong.
+//! The form of a spend key: what was typed, as it goes to the API, and as it is stored. A change mentions only what says
+//! something else than what is stored, so that saving leaves alone what nobody edited.
 
 use serde_json::{Map, Value, json};
 
 use crate::http::dashboard::ask;
 use crate::http::dashboard::form::{Form, object};
-use crate::http::error::ApiError;
+use crate::http::dashboard::sheet::Sheet;
 
-/// The fields as texts; empty ones are not set.
-#[derive(Default)]
-pub struct KeyForm {
-    pub name: String,
-    pub request_shape: String,
-    pub amount: String,
-    pub cycle: String,
-    pub requests: String,
-    pub request_cycle: String,
-    pub rpm: String,
-    pub burst: String,
-    pub max_parallel: String,
-    pub models: String,
-    pub providers: String,
-    pub addresses: String,
-    pub expires_at: String,
-    pub enforcement: String,
-    pub timezone: String,
-    pub tags: String,
-    pub refusal: Option<Refusal>,
+/// The inputs of those fields of the API that have two.
+const INPUTS: [(&str, [&str; 2]); 3] = [
+    ("spend_limit", ["amount", "cycle"]),
+    ("request_limit", ["requests", "request_cycle"]),
+    ("rate_limit", ["rpm", "burst"]),
+];
+
+/// A form with what most people want.
+pub fn blank() -> Sheet {
+    of_key(&json!({ "request_shape": "openai", "enforcement": "adaptive", "timezone": "UTC" }))
 }
 
-/// What was wrong, and with which field.
-pub struct Refusal {
-    pub param: String,
-    pub message: String,
-}
-
-impl KeyForm {
-    /// An empty one with what most people want.
-    pub fn blank() -> Self {
-        Self {
-            request_shape: "openai".to_owned(),
-            cycle: "daily".to_owned(),
-            request_cycle: "daily".to_owned(),
-            enforcement: "adaptive".to_owned(),
-            timezone: "UTC".to_owned(),
-            ..Self::default()
-        }
-    }
-
-    /// A key as it is.
-    pub fn of_key(key: &Value) -> Self {
-        let within = |object: &str, name: &str| key.get(object).map(|inner| plain(inner.get(name))).unwrap_or_default();
-        let or = |text: String, otherwise: &str| if text.is_empty() { otherwise.to_owned() } else { text };
-        Self {
-            name: ask::text(key, "name"),
-            request_shape: ask::text(key, "request_shape"),
-            amount: within("spend_limit", "amount"),
-            cycle: or(within("spend_limit", "cycle"), "daily"),
-            requests: within("request_limit", "count"),
-            request_cycle: or(within("request_limit", "cycle"), "daily"),
-            rpm: within("rate_limit", "rpm"),
-            burst: within("rate_limit", "burst"),
-            max_parallel: plain(key.get("max_parallel")),
-            models: ask::texts(key, "allowed_models").join("\n"),
-            providers: ask::texts(key, "allowed_providers").join("\n"),
-            addresses: ask::texts(key, "allowed_ips").join("\n"),
-            expires_at: local(&ask::text(key, "expires_at")),
-            enforcement: ask::text(key, "enforcement"),
-            timezone: ask::text(key, "timezone"),
-            tags: ask::texts(key, "tags").join(", "),
-            refusal: None,
-        }
-    }
-
-    /// What was typed, with what was wrong with it.
-    pub fn again(form: &Form, error: &ApiError) -> Self {
-        let text = |name: &str| form.text(name).to_owned();
-        let param = error
-            .extra()
-            .get("param")
-            .and_then(Value::as_str)
-            .unwrap_or("")
-            .to_owned();
-        Self {
-            name: text("name"),
-            request_shape: text("request_shape"),
-            amount: text("amount"),
-            cycle: text("cycle"),
-            requests: text("requests"),
-            request_cycle: text("request_cycle"),
-            rpm: text("rpm"),
-            burst: text("burst"),
-            max_parallel: text("max_parallel"),
-            models: text("models"),
-            providers: text("providers"),
-            addresses: text("addresses"),
-            expires_at: text("expires_at"),
-            enforcement: text("enforcement"),
-            timezone: text("timezone"),
-            tags: text("tags"),
-            refusal: Some(Refusal {
-                message: error.message().replace('`', ""),
-                param,
-            }),
-        }
-    }
-
-    /// What is wrong with this field, by its name in the API; empty where nothing is.
-    pub fn wrong(&self, param: &str) -> &str {
-        match &self.refusal {
-            // Also where it is a field of it, or a place in it.
-            Some(refusal) if refusal.param.split(['.', '[']).next() == Some(param) => &refusal.message,
-            Some(_) | None => "",
-        }
-    }
-
-    /// A refusal that belongs to no field.
-    pub fn general(&self) -> &str {
-        match &self.refusal {
-            Some(refusal) if refusal.param.is_empty() => &refusal.message,
-            Some(_) | None => "",
-        }
-    }
-}
-
-/// The body for the API.
-pub fn body(form: &Form) -> Map<String, Value> {
-    object([
-        ("name", Value::from(form.text("name"))),
-        ("request_shape", form.json_text("request_shape")),
-        (
-            "spend_limit",
-            nested(
-                form,
-                "amount",
-                |amount| json!({ "amount": amount, "cycle": form.text("cycle") }),
-            ),
-        ),
-        (
-            "request_limit",
-            nested(
-                form,
-                "requests",
-                |_| json!({ "count": form.json_number("requests"), "cycle": form.text("request_cycle") }),
-            ),
-        ),
-        (
-            "rate_limit",
-            nested(
-                form,
-                "rpm",
-                |_| json!({ "rpm": form.json_number("rpm"), "burst": form.json_number("burst") }),
-            ),
-        ),
-        ("max_parallel", form.json_number("max_parallel")),
-        ("allowed_models", form.json_list("models")),
-        ("allowed_providers", form.json_list("providers")),
-        ("allowed_ips", form.json_list("addresses")),
-        ("expires_at", instant(form.text("expires_at"))),
-        ("enforcement", form.json_text("enforcement")),
-        ("timezone", form.json_text("timezone")),
-        ("tags", form.json_list("tags")),
+/// A key as it is.
+pub fn of_key(key: &Value) -> Sheet {
+    let text = |name: &str| plain(key.get(name));
+    let within = |object: &str, name: &str| plain(key.get(object).and_then(|inner| inner.get(name)));
+    let cycle = |object: &str| match within(object, "cycle") {
+        unset if unset.is_empty() => "daily".to_owned(),
+        cycle => cycle,
+    };
+    let lines = |name: &str| ask::texts(key, name).join("\n");
+    Sheet::new([
+        ("name", text("name")),
+        ("request_shape", text("request_shape")),
+        ("spend_limit", String::new()),
+        ("amount", within("spend_limit", "amount")),
+        ("cycle", cycle("spend_limit")),
+        ("request_limit", String::new()),
+        ("requests", within("request_limit", "count")),
+        ("request_cycle", cycle("request_limit")),
+        ("rate_limit", String::new()),
+        ("rpm", within("rate_limit", "rpm")),
+        ("burst", within("rate_limit", "burst")),
+        ("max_parallel", text("max_parallel")),
+        ("allowed_models", lines("allowed_models")),
+        ("allowed_providers", lines("allowed_providers")),
+        ("allowed_ips", lines("allowed_ips")),
+        ("expires_at", local(&text("expires_at"))),
+        ("enforcement", text("enforcement")),
+        ("timezone", text("timezone")),
+        ("tags", lines("tags")),
     ])
 }
 
-fn nested(form: &Form, name: &str, object: impl FnOnce(&str) -> Value) -> Value {
-    match form.text(name) {
-        "" => Value::Null,
-        text => object(text),
+/// The body that makes a key.
+pub fn creation(form: &Form) -> Map<String, Value> {
+    body(form).into_iter().filter(|(_, value)| !value.is_null()).collect()
+}
+
+/// The body that changes one; an empty field clears.
+pub fn edit(form: &Form, stored: &Sheet) -> Map<String, Value> {
+    let is_edited = |field: &str| {
+        let inputs = INPUTS.iter().find(|(name, _)| *name == field);
+        match inputs {
+            Some((_, inputs)) => inputs.iter().any(|input| says_else(form, stored, input)),
+            None => says_else(form, stored, field),
+        }
+    };
+    body(form).into_iter().filter(|(name, _)| is_edited(name)).collect()
+}
+
+/// Browsers end lines otherwise, and blanks around a line are not part of it.
+fn says_else(form: &Form, stored: &Sheet, input: &str) -> bool {
+    let typed = form.text(input).lines().map(str::trim);
+    !typed.eq(stored.text(input).lines().map(str::trim))
+}
+
+fn body(form: &Form) -> Map<String, Value> {
+    let spend = json!({ "amount": form.text("amount"), "cycle": form.text("cycle") });
+    let requests = json!({ "count": form.json_number("requests"), "cycle": form.text("request_cycle") });
+    let rate = json!({ "rpm": form.json_number("rpm"), "burst": form.json_number("burst") });
+    object([
+        ("name", Value::from(form.text("name"))),
+        ("request_shape", form.json_text("request_shape")),
+        ("spend_limit", where_any(form, &["amount"], spend)),
+        ("request_limit", where_any(form, &["requests"], requests)),
+        ("rate_limit", where_any(form, &["rpm", "burst"], rate)),
+        ("max_parallel", form.json_number("max_parallel")),
+        ("allowed_models", form.json_lines("allowed_models")),
+        ("allowed_providers", form.json_lines("allowed_providers")),
+        ("allowed_ips", form.json_lines("allowed_ips")),
+        ("expires_at", instant(form.text("expires_at"))),
+        ("enforcement", form.json_text("enforcement")),
+        ("timezone", form.json_text("timezone")),
+        ("tags", form.json_lines("tags")),
+    ])
+}
+
+/// The object where something was typed into one of these inputs, else `null`.
+fn where_any(form: &Form, inputs: &[&str], object: Value) -> Value {
+    if inputs.iter().any(|input| !form.text(input).is_empty()) {
+        object
+    } else {
+        Value::Null
     }
 }
 
@@ -175,11 +109,12 @@ fn instant(text: &str) -> Value {
     match text.len() {
         0 => Value::Null,
         16 => Value::from(format!("{text}:00Z")),
+        19 => Value::from(format!("{text}Z")),
         _ => Value::from(text),
     }
 }
 
-/// An instant as such a field takes it.
+/// An instant as such a field takes it: in minutes.
 fn local(iso: &str) -> String {
     iso.get(..16).unwrap_or("").to_owned()
 }
@@ -195,29 +130,82 @@ fn plain(value: Option<&Value>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::error::ApiError;
+
+    fn stored() -> Value {
+        json!({
+            "name": "n", "request_shape": "openai", "spend_limit": { "amount": "5.00", "cycle": "weekly" },
+            "request_limit": null, "rate_limit": { "rpm": 60, "burst": null }, "allowed_models": ["a,b", "c"],
+            "expires_at": "2001-02-03T04:05:06.789Z", "enforcement": "strict", "timezone": "UTC", "tags": ["x, y", " z "],
+        })
+    }
+
+    /// What a browser sends of this form, with some of its fields typed over.
+    fn sent(sheet: &Sheet, typed: &[(&str, &str)]) -> Form {
+        let names = stored();
+        let names = names.as_object().unwrap().keys().map(String::as_str);
+        let inputs = INPUTS.iter().flat_map(|(_, inputs)| inputs.iter().copied());
+        let pairs = names.chain(inputs).map(|name| {
+            let typed = typed.iter().find(|(typed, _)| *typed == name);
+            let text = typed.map_or(sheet.text(name), |(_, text)| text);
+            (name, text.replace('\n', "\r\n"))
+        });
+        let mut body = url::form_urlencoded::Serializer::new(String::new());
+        Form::read(body.extend_pairs(pairs).finish().as_bytes())
+    }
 
     #[test]
-    fn a_form_says_what_a_key_is_and_an_empty_field_clears() {
-        let form = Form::read(
-            b"name=n&amount=5.00&cycle=daily&requests=&rpm=60&burst=&models=a%0Ab&expires_at=2030-01-02T03:04&tags=",
-        );
-        let body = body(&form);
-        assert_eq!(body["spend_limit"], json!({"amount": "5.00", "cycle": "daily"}));
-        assert_eq!(body["request_limit"], Value::Null);
-        assert_eq!(body["rate_limit"], json!({"rpm": 60, "burst": null}));
-        assert_eq!(body["allowed_models"], json!(["a", "b"]));
-        assert_eq!(body["expires_at"], "2030-01-02T03:04:00Z");
-        assert_eq!(body["tags"], Value::Null);
+    fn saving_mentions_nothing_that_nobody_edited() {
+        let sheet = of_key(&stored());
+        assert_eq!(edit(&sent(&sheet, &[]), &sheet), Map::new());
+        let table = [
+            (("name", "m"), "name", json!("m")),
+            (
+                ("cycle", "daily"),
+                "spend_limit",
+                json!({ "amount": "5.00", "cycle": "daily" }),
+            ),
+            (("amount", ""), "spend_limit", Value::Null),
+            (("burst", "90"), "rate_limit", json!({ "rpm": 60, "burst": 90 })),
+            (("allowed_models", "a,b\nd"), "allowed_models", json!(["a,b", "d"])),
+            (
+                ("expires_at", "2030-01-02T03:04"),
+                "expires_at",
+                json!("2030-01-02T03:04:00Z"),
+            ),
+            (("tags", ""), "tags", Value::Null),
+        ];
+        for (typed, field, value) in table {
+            let body = edit(&sent(&sheet, &[typed]), &sheet);
+            assert_eq!(Value::Object(body), json!({ field: value }), "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_key_has_what_was_typed_and_a_burst_alone_is_not_dropped() {
+        let form = Form::read(b"name=n&amount=5.00&cycle=daily&requests=&rpm=&burst=9&allowed_models=a%0D%0Ab,c&tags=");
+        let body = Value::Object(creation(&form));
+        let expected = json!({
+            "name": "n", "spend_limit": { "amount": "5.00", "cycle": "daily" },
+            "rate_limit": { "rpm": null, "burst": 9 }, "allowed_models": ["a", "b,c"],
+        });
+        assert_eq!(body, expected);
     }
 
     #[test]
     fn a_refusal_stands_beside_its_field() {
         let error = ApiError::invalid("spend_limit.amount", "must be above zero");
-        let form = KeyForm::again(&Form::read(b"name=n&amount=-1"), &error);
-        assert_eq!(form.wrong("spend_limit"), "spend_limit.amount must be above zero");
+        let form = blank().again(&Form::read(b"name=n&amount=-1"), &error);
+        assert_eq!(form.wrong("spend_limit"), "Must be above zero");
         assert_eq!(
-            (form.wrong("name"), form.general(), form.amount.as_str()),
+            (form.wrong("name"), form.general(), form.text("amount")),
             ("", "", "-1")
+        );
+        let error = ApiError::invalid("rate_limit.burst", "must be an integer");
+        let form = blank().again(&Form::read(b"burst=x"), &error);
+        assert_eq!(
+            (form.wrong("rate_limit.burst"), form.wrong("rate_limit.rpm")),
+            ("Must be an integer", "")
         );
     }
 }

@@ -1,29 +1,23 @@
 //! What of the cards moves: asked for by an open page every two seconds, and by nobody else.
 
-use actix_web::web;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpResponse;
 use serde_json::{Value, json};
 
 use crate::domain::ids::SpendKeyId;
-use crate::http::auth::KeyManagerAuth;
 use crate::http::dashboard::ask;
 use crate::http::dashboard::shown::Amount;
+use crate::http::dashboard::visit::Visit;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
 use crate::http::spend_keys::{live, view};
-use crate::http::state::AppState;
 use crate::storage::spend_keys as rows;
 
 use super::CARDS;
 use super::card::Card;
 
 /// GET `?ids=spk_...,spk_...`: for each that is still there its figures, under its id.
-pub async fn show(
-    request: HttpRequest,
-    auth: KeyManagerAuth,
-    state: web::Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
-    let query = Query::parse(request.query_string());
+pub async fn show(visit: Visit) -> Result<HttpResponse, ApiError> {
+    let query = Query::parse(visit.request.query_string());
     let ids: Vec<SpendKeyId> = query
         .text("ids")?
         .unwrap_or("")
@@ -31,13 +25,14 @@ pub async fn show(
         .filter_map(|id| id.parse().ok())
         .take(usize::try_from(CARDS).unwrap_or(usize::MAX))
         .collect();
-    let owner = auth.owner();
-    let found = state
+    let owner = visit.manager().owner();
+    let found = visit
+        .state
         .database
         .run(move |connection| rows::find_all(connection, owner, &ids))
         .await?;
-    let states = live::states_of(&state, &found).await?;
-    let now_ms = state.now().wall_ms;
+    let states = live::states_of(&visit.state, &found).await?;
+    let now_ms = visit.now_ms();
     let shown = |(row, state)| {
         let key = Value::Object(view::show(row, state));
         (ask::text(&key, "spend_key_id"), figures(&Card::read(&key, now_ms)))
