@@ -118,3 +118,25 @@ fn a_request_is_found_and_shown_whole() {
         .expect_status(200);
     assert!(table.text().contains(good) && !table.text().contains(bad));
 }
+
+#[test]
+fn a_meters_requests_are_those_that_it_charged() {
+    let house = House::new();
+    let visitor = Visitor::signed_in(&house.server, secret_key());
+    let (_, key) = house.mint(json!({ "name": "agent" }));
+    let call = house
+        .caller(&key)
+        .post("/v1/chat/completions", &chat("output_tokens=1"))
+        .expect_status(200);
+    let row = house.row(&call);
+    let id = row["request_id"].as_str().unwrap();
+    assert!(visitor.page("/dashboard/requests").contains(id));
+    let meter = "meter_id=prd_00000000000000000000000002";
+    let page = visitor.page(&format!("/dashboard/requests?{meter}"));
+    assert!(
+        page.contains("No request fits") && page.contains("value=\"prd_"),
+        "{page}"
+    );
+    let table = visitor.page(&format!("/dashboard/requests/table?{meter}"));
+    assert!(!table.contains(id), "{table}");
+}

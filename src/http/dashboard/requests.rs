@@ -31,10 +31,11 @@ const PATH: &str = "/dashboard/requests";
 const ROWS: &str = "50";
 
 /// What the form asks for, by the API's names.
-const FIELDS: [&str; 8] = [
+const FIELDS: [&str; 9] = [
     "search",
     "spend_key_id",
     "customer_id",
+    "meter_id",
     "model",
     "provider",
     "status",

@@ -195,6 +195,8 @@ fn tiers(charge: &Value) -> Vec<Tier> {
     let parts = charge["breakdown"].as_array().map(Vec::as_slice).unwrap_or_default();
     let is_percentage = charge["rate_type"] == "percentage";
     let read = |part: &Value| {
+        // A call is one request, which the API does not count.
+        let is_by_request = part["tier"]["type"] == "requests";
         let quantity = ["tokens", "characters", "seconds"]
             .iter()
             .map(|name| (name, ask::count(part, name)))
@@ -207,7 +209,11 @@ fn tiers(charge: &Value) -> Vec<Tier> {
             } else {
                 format!("${rate}")
             },
-            quantity: quantity.map_or_else(|| "–".to_owned(), |(name, count)| format!("{} {name}", grouped(count))),
+            quantity: match quantity {
+                Some((name, count)) => format!("{} {name}", grouped(count)),
+                None if is_by_request => "1 request".to_owned(),
+                None => "–".to_owned(),
+            },
             cost: Amount::read(&ask::text(part, "cost")),
         }
     };
