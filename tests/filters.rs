@@ -19,6 +19,20 @@ fn refused(house: &House, path: &str, param: &str) {
 }
 
 #[test]
+fn a_key_that_has_made_all_its_calls_is_among_the_limited_ones() {
+    let house = House::new();
+    let limits = |name: &str| json!({ "name": name, "request_limit": { "count": 1, "cycle": "daily" } });
+    let (_, key) = house.mint(limits("Called"));
+    house.mint(limits("Quiet"));
+    let call = house
+        .caller(&key)
+        .post("/v1/chat/completions", &chat("output_tokens=1"));
+    house.row(&call.expect_status(200));
+    let list = house.server.client().get("/v1/spend_keys?status=limited");
+    assert_eq!(names(&list.expect_status(200).json(), "name"), ["Called"]);
+}
+
+#[test]
 fn spend_keys_are_found_by_name_status_and_tag_and_come_in_the_order_that_is_asked_for() {
     let house = House::new();
     let get = |query: &str| {

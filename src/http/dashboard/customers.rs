@@ -66,13 +66,12 @@ struct Row {
 async fn list(visit: Visit) -> Result<HttpResponse, ApiError> {
     let listing = Listing::read(&visit.request, &["search"])?;
     let found = api::load_page(&visit.auth()?, &visit.state, &listing.asked()).await?;
-    let now_ms = visit.now_ms();
     let page = ListPage {
         shell: visit.shell(Place::Customers),
         rows: found
             .rows
             .iter()
-            .map(|(row, whole)| Row::read(row, whole, now_ms))
+            .map(|(row, whole)| Row::read(&visit, row, whole))
             .collect(),
         next: listing.next(&json!({ "next_cursor": found.next.map(Cursor::encode) })),
         listing,
@@ -87,8 +86,8 @@ async fn table(visit: Visit) -> Result<HttpResponse, ApiError> {
 }
 
 impl Row {
-    fn read(row: &CustomerRow, whole: &Value, now_ms: i64) -> Self {
-        let subscription = Subscribed::read(whole, now_ms);
+    fn read(visit: &Visit, row: &CustomerRow, whole: &Value) -> Self {
+        let subscription = Subscribed::of(visit, whole);
         Self {
             id: row.id.to_string(),
             title: title(row),

@@ -4,9 +4,11 @@
 use serde_json::Value;
 
 use crate::domain::money::Money;
+use crate::engine::tariffs::ListedPlan;
 
 use super::ask;
 use super::shown::{Amount, Moment, balance};
+use super::visit::Visit;
 
 /// See the module.
 pub struct Subscribed {
@@ -41,7 +43,7 @@ pub enum Standing {
     /// Something ends or changes with the cycle.
     Ends,
     Changes,
-    /// His plan has credit, and he has used it up: his calls are refused.
+    /// He has none, and his plan charges or sells it: his calls are refused.
     NoCredit,
     /// His calls cost more than he had.
     Overdrawn,
@@ -76,7 +78,13 @@ impl Standing {
 
 impl Subscribed {
     /// From the API's answer; `None` for no subscription.
-    pub fn read(whole: &Value, now_ms: i64) -> Option<Self> {
+    pub fn of(visit: &Visit, whole: &Value) -> Option<Self> {
+        let plan_id = ask::text(whole, "plan_id").parse().ok();
+        let plan = plan_id.and_then(|id| visit.state.tariffs.plan(id));
+        Self::read(whole, plan.as_deref(), visit.now_ms())
+    }
+
+    fn read(whole: &Value, listed: Option<&ListedPlan>, now_ms: i64) -> Option<Self> {
         let (plan, credits) = (whole.get("plan")?, whole.get("credits")?);
         let money = |object: &Value, name: &str| Amount::of(balance(&ask::text(object, name)));
         let moment = |name: &str| Moment::read(&ask::text(whole, name), now_ms);
@@ -101,7 +109,7 @@ impl Subscribed {
             next: next(pending),
             is_pending: pending.is_some(),
             top_up_bundle_id: ask::text(whole, "auto_top_up_bundle_id"),
-            state: standing(whole, plan, credits, pending),
+            state: standing(whole, listed, pending),
         })
     }
 }
@@ -121,14 +129,15 @@ pub fn interval(word: &str) -> &'static str {
     }
 }
 
-fn standing(whole: &Value, plan: &Value, credits: &Value, pending: Option<&Value>) -> Standing {
-    let left = balance(&ask::text(credits, "total_remaining"));
-    let included = balance(&ask::text(plan, "included_credit"));
+fn standing(whole: &Value, listed: Option<&ListedPlan>, pending: Option<&Value>) -> Standing {
+    let amount = |object: &str, name: &str| whole.get(object).map_or(Money::ZERO, |object| ask::money(object, name));
+    let left = amount("credits", "total_remaining");
+    let charges = listed.is_some_and(|plan| !plan.meter_ids.is_empty() || !plan.plan.bundles.is_empty());
     if ask::text(whole, "status") == "cancelled" {
         Standing::Cancelled
     } else if left < Money::ZERO {
         Standing::Overdrawn
-    } else if left == Money::ZERO && included > Money::ZERO {
+    } else if left == Money::ZERO && (charges || amount("plan", "included_credit") > Money::ZERO) {
         Standing::NoCredit
     } else {
         match pending.map(|pending| ask::text(pending, "type")).as_deref() {
@@ -150,15 +159,25 @@ fn next(pending: Option<&Value>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::{MerchantId, MeterId};
     use serde_json::json;
 
-    fn standing(status: &str, left: &str, included: &str, pending: Value) -> Standing {
+    fn standing(status: &str, (left, included): (&str, &str), pending: Value) -> Standing {
+        standing_on(None, status, (left, included), pending)
+    }
+
+    fn standing_on(
+        listed: Option<&ListedPlan>,
+        status: &str,
+        (left, included): (&str, &str),
+        pending: Value,
+    ) -> Standing {
         let whole = json!({
             "status": status, "pending_change": pending,
             "plan": { "name": "Pro", "included_credit": included, "period_amount": "5.00", "billing_interval": "week" },
             "credits": { "total_remaining": left, "cycle_remaining": left, "bundle_remaining": "0.00" },
         });
-        Subscribed::read(&whole, 0).unwrap().state
+        Subscribed::read(&whole, listed, 0).unwrap().state
     }
 
     #[test]
@@ -178,12 +197,23 @@ mod tests {
         ];
         for (status, left, included, pending, expected) in table {
             assert_eq!(
-                standing(status, left, included, pending),
+                standing(status, (left, included), pending),
                 expected,
                 "{status} {left} {included}"
             );
         }
-        assert!(Subscribed::read(&Value::Null, 0).is_none());
+        assert!(Subscribed::read(&Value::Null, None, 0).is_none());
         assert_eq!(standing_of(None), Standing::NoPlan);
+    }
+
+    #[test]
+    fn without_credit_on_a_plan_that_charges_nobody_is_active() {
+        let free = ListedPlan::free_of(MerchantId::from_bits(2));
+        let charges = ListedPlan {
+            meter_ids: vec![MeterId::from_bits(2)],
+            ..free.clone()
+        };
+        let told = |plan| standing_on(Some(plan), "active", ("0.00", "0.00"), Value::Null);
+        assert_eq!((told(&free), told(&charges)), (Standing::Active, Standing::NoCredit));
     }
 }

@@ -63,12 +63,11 @@ async fn list(visit: Visit) -> Result<HttpResponse, ApiError> {
         Err(error) if error.code() == ErrorCode::CustomerNotFound => (Value::Null, error.message().to_owned()),
         Err(error) => return Err(error),
     };
-    let now_ms = visit.now_ms();
     let page = ListPage {
         shell: visit.shell(Place::Subscriptions),
         rows: ask::items(&found)
             .iter()
-            .filter_map(|item| Row::read(item, now_ms))
+            .filter_map(|item| Row::read(&visit, item))
             .collect(),
         next: listing.next(&found),
         listing,
@@ -151,7 +150,7 @@ async fn back_to(
 }
 
 impl Row {
-    fn read(item: &Value, now_ms: i64) -> Option<Self> {
+    fn read(visit: &Visit, item: &Value) -> Option<Self> {
         let contact = item.get("customer").unwrap_or(&Value::Null);
         let customer_id = ask::text(item, "customer_id");
         let name = format!(
@@ -168,7 +167,7 @@ impl Row {
         Some(Self {
             customer: known.unwrap_or_else(|| customer_id.clone()),
             customer_id,
-            subscription: Subscribed::read(item, now_ms)?,
+            subscription: Subscribed::of(visit, item)?,
         })
     }
 }

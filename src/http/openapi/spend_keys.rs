@@ -60,7 +60,8 @@ fn create_call() -> Call {
 }
 
 fn list_call() -> Call {
-    let standing = "Only those that are so; `limited`: what it has spent has reached its limit.";
+    let standing =
+        "Only those that are so; `limited`: what it has spent, or the calls that it has made, have reached its limit.";
     let order = "In which order: newest first, by name, by what they have ever spent, or by their last use.";
     manager("listSpendKeys", "List spend keys")
         .query(id("wallet_id", "wal", "Only those of this wallet."))

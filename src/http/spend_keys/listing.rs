@@ -43,7 +43,7 @@ const COLUMNS: [Column; 17] = [
 ];
 
 /// GET of the list, newest first. `search` finds by name, preview and id; `status` is `active`, `paused`, `expired` or
-/// `limited` (its spend has reached its limit), `tag` one of a key's tags; `sort` is `created`, `name`, `spend` (of all time)
+/// `limited` (its spend or its calls have reached its limit), `tag` one of a key's tags; `sort` is `created`, `name`, `spend` (of all time)
 /// or `last_used`; `format=csv` gives a table of all that is chosen.
 pub async fn list(auth: KeyManagerAuth, state: State, query: Query) -> Result<HttpResponse, ApiError> {
     let (page, choice, format) = (read_page(&query)?, read_choice(&query)?, Format::read(&query)?);

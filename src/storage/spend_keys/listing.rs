@@ -27,7 +27,7 @@ pub enum Standing {
     Active,
     Paused,
     Expired,
-    /// It has spent what its limit allows in this cycle.
+    /// It has spent what its limit allows in this cycle, or made as many calls.
     Limited,
 }
 
@@ -73,10 +73,14 @@ impl Standing {
             Self::Paused => "k.status = 'paused'",
             Self::Expired => "k.expires_at <= $8",
             Self::Limited => {
-                "k.spend_limit <= CASE k.spend_cycle WHEN 'total' THEN c.total_spend \
+                "(k.spend_limit <= CASE k.spend_cycle WHEN 'total' THEN c.total_spend \
                  WHEN 'daily' THEN CASE WHEN c.day_start >= z.day_start THEN c.day_spend END \
                  WHEN 'weekly' THEN CASE WHEN c.week_start >= z.week_start THEN c.week_spend END \
-                 WHEN 'monthly' THEN CASE WHEN c.month_start >= z.month_start THEN c.month_spend END END"
+                 WHEN 'monthly' THEN CASE WHEN c.month_start >= z.month_start THEN c.month_spend END END \
+                 OR k.request_limit <= CASE k.request_cycle WHEN 'total' THEN c.total_requests \
+                 WHEN 'daily' THEN CASE WHEN c.day_start >= z.day_start THEN c.day_requests END \
+                 WHEN 'weekly' THEN CASE WHEN c.week_start >= z.week_start THEN c.week_requests END \
+                 WHEN 'monthly' THEN CASE WHEN c.month_start >= z.month_start THEN c.month_requests END END)"
             }
         }
     }

@@ -7,7 +7,6 @@ use crate::domain::credit::{Bucket, CustomerCredit};
 use crate::domain::customer_account::CustomerAccount;
 use crate::domain::meter::TierType;
 use crate::domain::money::Money;
-use crate::domain::subscription::Subscription;
 use crate::engine::customer_accounts::Whose;
 use crate::http::dashboard::shown::{Amount, Moment, grouped, thousandths};
 use crate::http::error::ApiError;
@@ -62,15 +61,11 @@ pub struct Movement {
 }
 
 impl Credit {
-    pub fn of(held: CustomerCredit, subscription: Option<&Subscription>) -> Self {
-        let (credit, included) = (
-            held.credit,
-            subscription.map_or(Money::ZERO, |own| own.terms.included_credit),
-        );
-        let left = credit.total();
-        // What was carried over may be more than a cycle brings.
-        let whole = credit.cycle.max(included).saturating_add(credit.bundle.or_zero());
-        let spent = whole.saturating_sub(left).or_zero();
+    /// Of what is left, and of what was charged in the cycle: both together are what there was to spend, wherever it came
+    /// from.
+    fn of(held: CustomerCredit, spent: Money) -> Self {
+        let left = held.credit.total();
+        let whole = left.or_zero().saturating_add(spent);
         let spent_width = thousandths(spent, whole);
         Self {
             left: Amount::of(left),
@@ -85,12 +80,13 @@ impl Credit {
     }
 }
 
-/// What was used, and what moved the credit.
+/// What is left, what was used, and what moved the credit.
 pub async fn read(
     state: &web::Data<AppState>,
     whose: Whose,
     account: CustomerAccount,
-) -> Result<(Usage, Vec<Movement>), ApiError> {
+) -> Result<(Credit, Usage, Vec<Movement>), ApiError> {
+    let held = account.credit;
     let now = state.now();
     let now_s = now.wall_s();
     let period = UsagePeriod {
@@ -125,7 +121,7 @@ pub async fn read(
         charge: Amount::of(sums.charge),
     });
     let movements = moved.iter().map(|moved| Movement::read(moved, now.wall_ms)).collect();
-    Ok((Usage::of(used.collect(), all), movements))
+    Ok((Credit::of(held, all.charge), Usage::of(used.collect(), all), movements))
 }
 
 impl Usage {
@@ -177,7 +173,7 @@ mod tests {
     use super::*;
     use crate::domain::credit::Credit as Balance;
 
-    fn credit(cycle: i64, bundle: i64, held: i64) -> Credit {
+    fn credit((cycle, bundle): (i64, i64), held: i64, spent: i64) -> Credit {
         let credit = Balance {
             cycle: Money::from_nanos(cycle),
             bundle: Money::from_nanos(bundle),
@@ -186,15 +182,24 @@ mod tests {
             credit,
             held: Money::from_nanos(held),
         };
-        Credit::of(held, None)
+        Credit::of(held, Money::from_nanos(spent))
+    }
+
+    #[test]
+    fn what_is_spent_is_what_was_charged_wherever_the_credit_came_from() {
+        // Of 10 included and 5 carried over, with a bundle of 5 beside them.
+        let carried = credit((12_000_000_000, 5_000_000_000), 0, 3_000_000_000);
+        assert_eq!((carried.spent.text(), carried.spent_width), ("$3.00".to_owned(), 150));
+        let over = credit((-1_000_000_000, 0), 9_000, 11_000_000_000);
+        assert_eq!((over.spent_width, over.held_width, over.has_bar), (1000, 0, true));
     }
 
     #[test]
     fn a_bar_is_there_only_where_there_is_something_to_spend_and_never_overflows() {
-        let full = credit(0, 1000, 250);
+        let full = credit((0, 1000), 250, 0);
         assert_eq!((full.has_bar, full.spent_width, full.held_width), (true, 0, 250));
-        assert!(!credit(0, 0, 0).has_bar);
-        let debt = credit(-500, 0, 9000);
+        assert!(!credit((0, 0), 0, 0).has_bar);
+        let debt = credit((-500, 0), 9000, 0);
         assert_eq!(
             (debt.has_bar, debt.overdraft.unwrap().text()),
             (false, "$0.000001".to_owned())

@@ -90,9 +90,8 @@ impl OnePage {
         let account = state.customer_accounts.read(whose).await?;
         let own = account.active_subscription().cloned();
         let whole = own.as_ref().map(|own| view::show(own, account.credit.credit));
-        let subscription = whole.and_then(|whole| Subscribed::read(&whole, now_ms));
-        let credit = Credit::of(account.credit, own.as_ref());
-        let (usage, movements) = account::read(state, whose, account).await?;
+        let subscription = whole.and_then(|whole| Subscribed::of(visit, &whole));
+        let (credit, usage, movements) = account::read(state, whose, account).await?;
         let customer = Customer::read(&row, now_ms);
         let subscription_id = subscription.as_ref().map_or("", |own| own.id.as_str());
         let targets = [customer.id.as_str(), customer.reference.as_str(), subscription_id];

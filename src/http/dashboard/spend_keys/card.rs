@@ -4,7 +4,6 @@
 use serde_json::Value;
 
 use crate::domain::money::Money;
-
 use crate::http::dashboard::ask;
 use crate::http::dashboard::shown::{Amount, Moment, grouped, thousandths};
 
@@ -51,8 +50,9 @@ pub struct Limit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     Active,
-    /// Nine tenths of its limit are spent or held.
+    /// Nine tenths of what a limit allows are spent, held or called.
     Nearly,
+    /// Of dollars or of requests.
     AtLimit,
     Paused,
     Expired,
@@ -92,7 +92,7 @@ impl Card {
             id: ask::text(key, "spend_key_id"),
             name: ask::text(key, "name"),
             preview: ask::text(key, "key_preview"),
-            state: state(key, cap, spent.saturating_add(held), now_ms),
+            state: state(key, used(key, cap, spent.saturating_add(held)), now_ms),
             shape: match key.get("request_shape").and_then(Value::as_str) {
                 Some("anthropic") => "Anthropic",
                 _ => "OpenAI",
@@ -140,7 +140,15 @@ impl Card {
     }
 }
 
-fn state(key: &Value, cap: Option<Money>, used: Money, now_ms: i64) -> State {
+/// How much of its dollars or of its requests is used, in thousandths; the fuller of the two.
+fn used(key: &Value, cap: Option<Money>, amount: Money) -> u64 {
+    let dollars = cap.map_or(0, |cap| u64::from(thousandths(amount, cap)));
+    let most = key.get("request_limit").map_or(0, |limit| ask::count(limit, "count"));
+    let requests = ask::count(key, "current_requests").saturating_mul(1000);
+    dollars.max(requests.checked_div(most).unwrap_or(0))
+}
+
+fn state(key: &Value, used: u64, now_ms: i64) -> State {
     let is_over = chrono::DateTime::parse_from_rfc3339(&ask::text(key, "expires_at"))
         .is_ok_and(|end| end.timestamp_millis() <= now_ms);
     if ask::text(key, "status") == "paused" {
@@ -149,10 +157,10 @@ fn state(key: &Value, cap: Option<Money>, used: Money, now_ms: i64) -> State {
     if is_over {
         return State::Expired;
     }
-    match cap.map(|cap| thousandths(used, cap)) {
-        Some(1000..) => State::AtLimit,
-        Some(900..1000) => State::Nearly,
-        Some(_) | None => State::Active,
+    match used {
+        1000.. => State::AtLimit,
+        900..1000 => State::Nearly,
+        0..900 => State::Active,
     }
 }
 
@@ -179,6 +187,10 @@ mod tests {
         Card::read(&key, 0)
     }
 
+    fn called(count: u64) -> Value {
+        json!({ "current_requests": count, "request_limit": { "count": 10, "cycle": "daily" } })
+    }
+
     #[test]
     fn a_card_says_at_first_glance_where_its_key_stands() {
         let table = [
@@ -192,6 +204,9 @@ mod tests {
             (json!({"current_spend": "5.00", "status": "paused"}), State::Paused),
             (json!({"expires_at": "1969-12-31T00:00:00.000Z"}), State::Expired),
             (json!({"spend_limit": null, "current_spend": "900.00"}), State::Active),
+            (called(8), State::Active),
+            (called(9), State::Nearly),
+            (called(10), State::AtLimit),
         ];
         for (fields, expected) in table {
             assert_eq!(card(fields.clone()).state, expected, "{fields}");
