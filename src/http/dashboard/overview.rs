@@ -10,7 +10,7 @@ use askama::Template;
 use chrono::{DateTime, Duration, Utc};
 
 use crate::domain::money::Money;
-use crate::domain::traffic::{Failure, Spread, TrafficFigures, per_mille};
+use crate::domain::traffic::{Failure, Spread, TrafficFigures};
 use crate::http::auth::SecretKeyAuth;
 use crate::http::error::ApiError;
 use crate::http::plain;
@@ -50,7 +50,7 @@ struct Page {
     step: &'static str,
     is_empty: bool,
     spend: Amount,
-    change: String,
+    before: String,
     stats: Vec<Stat>,
     spend_chart: String,
     request_chart: String,
@@ -176,7 +176,7 @@ impl Page {
             step,
             is_empty: totals.request_count == 0,
             spend: Amount::of(totals.cost),
-            change: change(totals.cost, report.before.cost, days),
+            before: before(report.before.cost, days),
             stats: stats(report),
             spend_chart: draw(summary[0], &spends, &[], dollars)?,
             request_chart: draw(summary[1], &counts, &errors, compact)?,
@@ -204,24 +204,16 @@ fn dollars(nanos: u64) -> String {
     Amount::of(Money::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))).text()
 }
 
-fn change(now: Money, before: Money, days: i64) -> String {
-    let span = if days == 1 {
-        "yesterday".to_owned()
-    } else {
-        format!("the {days} days before")
+/// What went before, beside what there is so far: today is not over, so that a share of the one in the other would say
+/// less than there will be.
+fn before(amount: Money, days: i64) -> String {
+    let amount = match amount {
+        Money::ZERO => "nothing".to_owned(),
+        amount => Amount::of(amount).text(),
     };
-    let (now, before) = (now.nanos().unsigned_abs(), before.nanos().unsigned_abs());
-    let Some(share) = per_mille(now, before) else {
-        return if days == 1 {
-            "nothing yesterday".to_owned()
-        } else {
-            format!("nothing in {span}")
-        };
-    };
-    match share {
-        1000 => format!("as much as {}", span),
-        1001.. => format!("{} more than {span}", percent(share - 1000)),
-        0..1000 => format!("{} less than {span}", percent(1000 - share)),
+    match days {
+        1 => format!("so far; {amount} yesterday"),
+        days => format!("so far; {amount} in the {days} days before"),
     }
 }
 
@@ -308,12 +300,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_is_told_in_words() {
-        let told = |now, before| change(Money::from_nanos(now), Money::from_nanos(before), 7);
-        assert_eq!(told(5, 0), "nothing in the 7 days before");
-        assert_eq!(told(150, 100), "50.0 % more than the 7 days before");
-        assert_eq!(told(75, 100), "25.0 % less than the 7 days before");
-        assert_eq!(told(100, 100), "as much as the 7 days before");
-        assert_eq!(change(Money::ZERO, Money::ZERO, 1), "nothing yesterday");
+    fn a_day_that_is_not_over_is_not_measured_by_whole_ones() {
+        let told = |nanos, days| before(Money::from_nanos(nanos), days);
+        assert_eq!(told(1_500_000_000, 1), "so far; $1.50 yesterday");
+        assert_eq!(told(1_500_000_000, 7), "so far; $1.50 in the 7 days before");
+        assert_eq!(told(0, 30), "so far; nothing in the 30 days before");
     }
 }
