@@ -92,17 +92,29 @@ async function follow(root) {
 
 for (const root of document.querySelectorAll("[data-live]")) follow(root);
 
-// A part of the page that is read again as a whole; a keyboard's place in it is kept.
+// A part of the page that is read again as a whole. It stands still while somebody points at it, is in it with the
+// keyboard, or has paused it, so that nothing moves away from under a click.
 async function refresh(part) {
+  const button = document.querySelector(`[data-pause="${part.id}"]`);
+  let isPaused = false;
+  if (button) {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      isPaused = !isPaused;
+      button.textContent = isPaused ? "Go on" : "Pause";
+    });
+  }
+  const standsStill = () => isPaused || part.matches(":hover") || part.contains(document.activeElement);
   for (;;) {
     await new Promise((resolve) => { setTimeout(resolve, LIVE_EVERY_MS); });
-    if (document.hidden || part.contains(document.activeElement)) continue;
+    if (document.hidden || standsStill()) continue;
     try {
       const answer = await fetch(location.href, ITSELF);
       if (answer.type === "opaqueredirect") return;
       if (!answer.ok) continue;
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(part.id);
-      if (fresh) part.replaceChildren(...fresh.childNodes);
+      // Somebody may have come to it meanwhile.
+      if (fresh && !standsStill()) part.replaceChildren(...fresh.childNodes);
     } catch {
       // As above.
     }
