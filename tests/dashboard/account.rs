@@ -198,7 +198,9 @@ fn a_credential_at_a_provider_is_stored_and_never_shown() {
         .expect_status(303);
     let page = visitor.page(PROVIDERS);
     assert!(
-        page.contains("<code>cdef</code>") && !page.contains("0123456789"),
+        page.contains("<code>cdef</code>")
+            && page.contains("openai (replaces the one stored)")
+            && !page.contains("0123456789"),
         "{page}"
     );
     let bad = visitor.submit(
@@ -206,7 +208,8 @@ fn a_credential_at_a_provider_is_stored_and_never_shown() {
         "/dashboard/provider_keys",
         &[("provider", "nobody"), ("key", "sk-secret-one")],
     );
-    assert_eq!(bad.status / 100, 4);
+    assert_eq!(bad.status, 422);
+    assert!(bad.text().contains("id=\"wrong-provider\""), "{}", bad.text());
     assert!(!bad.text().contains("sk-secret-one"), "a credential stands in a page");
     let stored = house.server.client().get("/v1/provider_keys").json();
     let id = stored["data"][0]["provider_key_id"].as_str().unwrap();

@@ -1,30 +1,29 @@
 //! Providers: which can be called and how they fare, and the merchant's own credentials at them.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde_json::Value;
 
 use crate::gateway::Worker;
 use crate::http::audit::note_target;
-use crate::http::auth::SecretKeyAuth;
 use crate::http::error::{ApiError, ErrorCode};
 use crate::http::operator::providers as health;
 use crate::http::plain;
 use crate::http::provider_keys as api;
 use crate::http::query::Query;
-use crate::http::state::AppState;
 
 use super::ask;
 use super::form::{Form, object};
-use super::session::Session;
+use super::sheet::{Sheet, is_refusal};
 use super::shell::{self, Place, Shell, see_other};
 use super::shown::Moment;
-
-type State = web::Data<AppState>;
+use super::visit::Visit;
 
 const PATH: &str = "/dashboard/providers";
+/// How the API names a credential.
+const OWN: &str = "provider_key_id";
 
 pub fn configure(config: &mut ServiceConfig) {
     config
@@ -37,13 +36,11 @@ pub fn configure(config: &mut ServiceConfig) {
 #[template(path = "dashboard/providers.html")]
 struct ProvidersPage {
     shell: Shell,
+    form: Sheet,
     providers: Vec<Provider>,
-    ready_count: usize,
     keys: Vec<Key>,
-    refusal: Option<String>,
-    /// What was typed, but for the credential.
-    provider: String,
-    name: String,
+    /// Whether not one provider can be called.
+    none_is_ready: bool,
 }
 
 struct Provider {
@@ -54,6 +51,8 @@ struct Provider {
     trouble: String,
     troubled: Option<Moment>,
     retry: Option<Moment>,
+    /// Whether the merchant has stored a credential for it.
+    has_own: bool,
 }
 
 struct Key {
@@ -64,106 +63,89 @@ struct Key {
     created: Option<Moment>,
 }
 
-#[derive(Default)]
-struct Attempt {
-    refusal: Option<String>,
-    provider: String,
-    name: String,
-}
-
 /// GET.
-async fn list(
-    request: HttpRequest,
-    session: Session,
-    auth: SecretKeyAuth,
-    state: State,
-) -> Result<HttpResponse, ApiError> {
-    page(&request, &session, auth, &state, Attempt::default()).await
+async fn list(visit: Visit) -> Result<HttpResponse, ApiError> {
+    let page = ProvidersPage::read(&visit, blank()).await?;
+    shell::page(StatusCode::OK, &page)
 }
 
 /// POST: a credential of the merchant's own.
-async fn create(
-    request: HttpRequest,
-    session: Session,
-    auth: SecretKeyAuth,
-    state: State,
-    form: Form,
-) -> Result<HttpResponse, ApiError> {
-    let body = object([
+async fn create(visit: Visit, form: Form) -> Result<HttpResponse, ApiError> {
+    let wanted = object([
         ("provider", Value::from(form.text("provider"))),
         ("key", Value::from(form.text("key"))),
         ("name", form.json_text("name")),
     ]);
-    let again = SecretKeyAuth(auth.0.clone());
-    match ask::answer(api::create(auth, state.clone(), request.clone(), ask::body(&request, body)).await) {
-        Ok(kept) => {
-            note_target(&request, &ask::text(&kept, "provider_key_id"));
+    let wanted = ask::body(&visit.request, wanted);
+    let made = api::create(visit.auth()?, visit.state.clone(), visit.request.clone(), wanted).await;
+    match ask::answer(made) {
+        Ok(key) => {
+            note_target(&visit.request, &ask::text(&key, OWN));
             Ok(see_other(&format!("{PATH}?done=saved")))
         }
-        Err(error) if error.status().is_client_error() => {
-            let attempt = Attempt {
-                refusal: Some(error.message().replace('`', "")),
-                provider: form.text("provider").to_owned(),
-                name: form.text("name").to_owned(),
-            };
-            page(&request, &session, again, &state, attempt).await
+        Err(error) if is_refusal(&error, OWN) => {
+            // The credential has its place, but does not go back to the browser.
+            let again = blank().again(&form, &error).with("key", "");
+            let page = ProvidersPage::read(&visit, again).await?;
+            shell::page(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
         Err(error) => Err(error),
     }
 }
 
 /// POST.
-async fn delete(request: HttpRequest, auth: SecretKeyAuth, state: State) -> Result<HttpResponse, ApiError> {
-    ask::answer(api::delete(auth, state, request).await)?;
+async fn delete(visit: Visit) -> Result<HttpResponse, ApiError> {
+    ask::answer(api::delete(visit.auth()?, visit.state.clone(), visit.request).await)?;
     Ok(see_other(&format!("{PATH}?done=deleted")))
 }
 
-async fn page(
-    request: &HttpRequest,
-    session: &Session,
-    auth: SecretKeyAuth,
-    state: &State,
-    attempt: Attempt,
-) -> Result<HttpResponse, ApiError> {
-    let worker = request
-        .app_data::<Worker>()
-        .ok_or_else(|| ApiError::new(ErrorCode::Starting))?;
-    let health = health::health(worker.gateway(), state.now());
-    let keys = ask::answer(api::list(auth, state.clone(), Query::parse("limit=100")).await)?;
-    let now_ms = state.now().wall_ms;
-    let mut providers: Vec<Provider> = health.iter().map(|row| Provider::read(row, now_ms)).collect();
-    // Those that can be called first, each part in its configured order.
-    providers.sort_by_key(|provider| provider.class == "off");
-    let status = match attempt.refusal {
-        Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        None => StatusCode::OK,
-    };
-    let page = ProvidersPage {
-        shell: Shell::new(session, request, Place::Providers),
-        ready_count: providers.iter().filter(|provider| provider.class != "off").count(),
-        providers,
-        keys: ask::items(&keys).iter().map(|key| Key::read(key, now_ms)).collect(),
-        refusal: attempt.refusal,
-        provider: attempt.provider,
-        name: attempt.name,
-    };
-    shell::page(status, &page)
+fn blank() -> Sheet {
+    Sheet::new(["provider", "name"].map(|name| (name, String::new())))
+}
+
+impl ProvidersPage {
+    async fn read(visit: &Visit, form: Sheet) -> Result<Self, ApiError> {
+        let worker = visit
+            .request
+            .app_data::<Worker>()
+            .ok_or_else(|| ApiError::new(ErrorCode::Starting))?;
+        let now_ms = visit.now_ms();
+        let keys = api::list(visit.auth()?, visit.state.clone(), Query::parse("limit=100")).await;
+        let keys = ask::answer(keys)?;
+        let keys: Vec<Key> = ask::items(&keys).iter().map(|key| Key::read(key, now_ms)).collect();
+        let health = health::health(worker.gateway(), visit.state.now());
+        let provider = |row: &Value| Provider::read(row, &keys, now_ms);
+        let mut providers: Vec<Provider> = health.iter().map(provider).collect();
+        // Those that can be called first, each part in its configured order.
+        providers.sort_by_key(|provider| provider.class == "off");
+        Ok(Self {
+            shell: visit.shell(Place::Providers),
+            form,
+            none_is_ready: providers.iter().all(|provider| provider.class == "off"),
+            providers,
+            keys,
+        })
+    }
 }
 
 impl Provider {
-    fn read(row: &Value, now_ms: i64) -> Self {
+    fn read(row: &Value, keys: &[Key], now_ms: i64) -> Self {
         let moment = |name: &str| Moment::read(&ask::text(row, name), now_ms);
+        let name = ask::text(row, "name");
+        let has_own = keys.iter().any(|key| key.provider == name);
         let credentials = row.get("credentials").unwrap_or(&Value::Null);
         let (all, cooling) = (ask::count(credentials, "count"), ask::count(credentials, "cooling"));
         let (word, class) = match (ask::text(row, "state").as_str(), all) {
             ("open", _) => ("Left alone", "bad"),
             ("half_open", _) => ("Being tried", "warn"),
+            (_, 0) if has_own => ("Ready (yours)", "good"),
             (_, 0) => ("No credential", "off"),
             (_, _) if cooling > 0 => ("Cooling down", "warn"),
             (_, _) => ("Ready", "good"),
         };
         Self {
-            name: ask::text(row, "name"),
+            name,
+            has_own,
             word,
             class,
             credentials: match (all, cooling) {
@@ -186,5 +168,21 @@ impl Key {
             hint: ask::text(key, "key_hint"),
             created: Moment::read(&ask::text(key, "created_at"), now_ms),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_provider_is_ready_with_a_credential_of_either() {
+        let row = |count: u64| json!({ "name": "openai", "state": "closed", "credentials": { "count": count, "cooling": 0 } });
+        let own = [Key::read(&json!({ "provider": "openai" }), 0)];
+        let other = [Key::read(&json!({ "provider": "anthropic" }), 0)];
+        let word = |count, keys| Provider::read(&row(count), keys, 0).word;
+        assert_eq!((word(1, &own), word(0, &own)), ("Ready", "Ready (yours)"));
+        assert_eq!(word(0, &other), "No credential");
     }
 }

@@ -139,7 +139,10 @@ async fn add_card(
     state: State,
     form: Form,
 ) -> Result<HttpResponse, ApiError> {
-    let (month, year) = read_expiry(form.text("expiry")).unzip();
+    let Some((month, year)) = read_expiry(form.text("expiry")) else {
+        let error = ApiError::invalid("expiry", "must be a month and a year, such as 12 / 34");
+        return page(&request, &session, auth, &state, Attempt::of(&form, &error)).await;
+    };
     let card = json!({
         "number": form.text("number").replace(' ', ""), "exp_month": month, "exp_year": year, "cvc": form.text("cvc"),
     });
