@@ -70,6 +70,15 @@ impl Tariffs {
         self.plans.get(&id).map(|entry| entry.value().clone())
     }
 
+    /// A merchant's plans that are not deleted, newest first. It looks at every plan: not for the path of a call.
+    pub fn plans_of(&self, merchant: MerchantId) -> Vec<Arc<ListedPlan>> {
+        let own = |entry: &Arc<ListedPlan>| entry.merchant_id == merchant && !entry.is_deleted;
+        let plans = self.plans.iter().map(|entry| entry.value().clone());
+        let mut plans: Vec<_> = plans.filter(own).collect();
+        plans.sort_unstable_by_key(|plan| std::cmp::Reverse(plan.plan.id()));
+        plans
+    }
+
     /// Adds a meter, or puts it in the place of what it was.
     pub fn put_meter(&self, merchant: MerchantId, meter: Meter) {
         self.meters.entry(merchant).or_default().put(meter);

@@ -129,10 +129,16 @@ pub async fn list(auth: SecretKeyAuth, state: State, query: Query) -> Result<Htt
     Ok(HttpResponse::Ok().json(envelope(&found, show)))
 }
 
-/// The latest events of one thing, as the list shows them.
-pub async fn of_target(state: &State, merchant_id: MerchantId, target: String) -> Result<Vec<Value>, ApiError> {
+/// The latest events of one thing, as the list shows them; only those whose action begins so, where that is said.
+pub async fn of_target(
+    state: &State,
+    merchant_id: MerchantId,
+    target: String,
+    action: Option<String>,
+) -> Result<Vec<Value>, ApiError> {
     let filter = AuditFilter {
         target: Some(target),
+        action,
         ..AuditFilter::default()
     };
     let page = PageRequest { after: None, limit: 10 };

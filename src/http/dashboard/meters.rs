@@ -4,19 +4,21 @@
 mod change;
 mod form;
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
 use askama::Template;
 use serde_json::Value;
 
+use crate::engine::tariffs::ListedPlan;
 use crate::http::error::ApiError;
 use crate::http::meters as api;
-use crate::http::query::Query;
-use crate::http::{plain, plans};
+use crate::http::plain;
 
 use super::ask;
-use super::history::{self, Change};
+use super::history::{self, History, Thing};
 use super::listing::Listing;
 use super::shell::{self, Place, Shell};
 use super::shown::{Amount, Moment, balance, grouped};
@@ -57,7 +59,7 @@ struct OnePage {
     meter: Meter,
     /// Plans whose credit it may draw on.
     plans: Vec<Linked>,
-    history: Vec<Change>,
+    history: History,
 }
 
 /// A meter, read from the API's answer.
@@ -114,29 +116,35 @@ async fn list(visit: Visit) -> Result<HttpResponse, ApiError> {
 async fn show(visit: Visit) -> Result<HttpResponse, ApiError> {
     let meter = ask::answer(api::retrieve(visit.auth()?, visit.state.clone(), visit.request.clone()).await)?;
     let meter = Meter::read(&meter, visit.now_ms());
-    let targets = [meter.id.as_str(), meter.slug.as_str()];
+    let thing = Thing {
+        nouns: &["meters", "products"],
+        ids: &[&meter.id],
+        name: &meter.slug,
+    };
     let page = OnePage {
         shell: visit.shell(Place::Meters),
-        plans: plans_with(&visit, &meter.id).await?,
-        history: history::of(&visit.state, visit.merchant_id(), "meters", &targets).await?,
+        plans: plans_with(&visit, &meter.id),
+        history: history::of(&visit, thing).await?,
         meter,
     };
     shell::page(StatusCode::OK, &page)
 }
 
-/// The latest plans that have this meter.
-async fn plans_with(visit: &Visit, meter_id: &str) -> Result<Vec<Linked>, ApiError> {
-    let hundred = Query::parse("limit=100");
-    let found = ask::answer(plans::list(visit.auth()?, visit.state.clone(), hundred).await)?;
-    let has_it = |plan: &&Value| {
-        let mut meters = ask::array(plan, "linked_meters").iter();
-        meters.any(|meter| ask::text(meter, "meter_id") == meter_id)
+/// The plans that have this meter.
+fn plans_with(visit: &Visit, meter_id: &str) -> Vec<Linked> {
+    let Ok(meter_id) = meter_id.parse() else {
+        return Vec::new();
     };
-    let linked = |plan: &Value| Linked {
-        id: ask::text(plan, "plan_id"),
-        name: ask::text(plan, "name"),
+    let plans = visit.state.tariffs.plans_of(visit.merchant_id());
+    let linked = |plan: &Arc<ListedPlan>| Linked {
+        id: plan.plan.id().to_string(),
+        name: plan.plan.terms.name.clone(),
     };
-    Ok(ask::items(&found).iter().filter(has_it).map(linked).collect())
+    plans
+        .iter()
+        .filter(|plan| plan.has_meter(meter_id))
+        .map(linked)
+        .collect()
 }
 
 impl Meter {

@@ -18,7 +18,7 @@ use crate::http::plans as api;
 use crate::storage::subscriptions::count_by_plan;
 
 use super::ask;
-use super::history::{self, Change};
+use super::history::{self, History, Thing};
 use super::listing::Listing;
 use super::shell::{self, Place, Shell};
 use super::shown::{Amount, Moment, balance, grouped};
@@ -58,7 +58,7 @@ struct ListPage {
 struct OnePage {
     shell: Shell,
     plan: Plan,
-    history: Vec<Change>,
+    history: History,
 }
 
 /// A plan, read from the API's answer.
@@ -113,9 +113,14 @@ async fn list(visit: Visit) -> Result<HttpResponse, ApiError> {
 async fn show(visit: Visit) -> Result<HttpResponse, ApiError> {
     let plan = ask::answer(api::retrieve(visit.auth()?, visit.state.clone(), visit.request.clone()).await)?;
     let plan = Plan::read(&plan, &subscriber_counts(&visit).await?, visit.now_ms());
+    let thing = Thing {
+        nouns: &["plans", "subscription_configs"],
+        ids: &[&plan.id],
+        name: "",
+    };
     let page = OnePage {
         shell: visit.shell(Place::Plans),
-        history: history::of(&visit.state, visit.merchant_id(), "plans", &[&plan.id]).await?,
+        history: history::of(&visit, thing).await?,
         plan,
     };
     shell::page(StatusCode::OK, &page)

@@ -16,7 +16,7 @@ use crate::http::plain;
 use crate::http::spend_keys as api;
 
 use super::ask;
-use super::history::{self, Change};
+use super::history::{self, History, Thing};
 use super::listing::Listing;
 use super::refusals::{self, Refusal};
 use super::shell::{self, Place, Shell};
@@ -68,7 +68,7 @@ struct OnePage {
     card: Card,
     /// Its latest refusals.
     refusals: Vec<Refusal>,
-    history: Vec<Change>,
+    history: History,
 }
 
 /// GET of the cards.
@@ -95,10 +95,15 @@ async fn table(visit: Visit) -> Result<HttpResponse, ApiError> {
 async fn show(visit: Visit) -> Result<HttpResponse, ApiError> {
     let found = api::retrieve(visit.manager(), visit.state.clone(), visit.request.clone()).await;
     let card = Card::read(&ask::answer(found)?, visit.now_ms());
+    let thing = Thing {
+        nouns: &["spend_keys"],
+        ids: &[&card.id],
+        name: "",
+    };
     let page = OnePage {
         shell: visit.shell(Place::AiSpend),
         refusals: refusals::latest_of(&visit, &card.id).await?,
-        history: history::of(&visit.state, visit.merchant_id(), "spend_keys", &[&card.id]).await?,
+        history: history::of(&visit, thing).await?,
         card,
     };
     shell::page(StatusCode::OK, &page)

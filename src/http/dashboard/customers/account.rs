@@ -18,7 +18,7 @@ use crate::storage::requests::RequestFilter;
 use crate::storage::usage::{UsageFigures, UsagePeriod, by_day, last_ms_of_quarter};
 
 /// Movements that are shown.
-const MOVEMENTS: u32 = 10;
+pub const MOVEMENTS: usize = 25;
 
 /// The bar and what stands below it.
 pub struct Credit {
@@ -94,6 +94,7 @@ pub async fn read(
         end_ms: last_ms_of_quarter(now.wall_ms),
         utc_offset_s: 0,
     };
+    let most = u32::try_from(MOVEMENTS).unwrap_or(u32::MAX);
     let work = state.database.run(move |connection| {
         let of = |meter_id| RequestFilter {
             customer_id: Some(whose.customer_id),
@@ -109,7 +110,7 @@ pub async fn read(
             }
         }
         let all = by_day(connection, whose.merchant_id, period, &of(None))?.totals;
-        let moved = latest_movements(connection, whose.merchant_id, whose.customer_id, MOVEMENTS)?;
+        let moved = latest_movements(connection, whose.merchant_id, whose.customer_id, most)?;
         Ok((used, all, moved))
     });
     let (used, all, moved) = work.await?;

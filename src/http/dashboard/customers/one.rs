@@ -3,26 +3,24 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
-use serde_json::Value;
 
+use crate::domain::money::Money;
 use crate::domain::plan::CreditBundle;
 use crate::domain::subscription::Subscription;
+use crate::domain::terms::Terms;
 use crate::engine::customer_accounts::Whose;
 use crate::http::customers as api;
-use crate::http::dashboard::ask;
-use crate::http::dashboard::history::{self, Change};
+use crate::http::dashboard::history::{self, History, Thing};
 use crate::http::dashboard::shell::{self, Place, Shell};
 use crate::http::dashboard::shown::{Amount, Moment};
 use crate::http::dashboard::subscribed::{Standing, Subscribed, standing_of};
 use crate::http::dashboard::visit::Visit;
 use crate::http::error::ApiError;
-use crate::http::plans;
-use crate::http::query::Query;
 use crate::http::subscriptions::view;
 use crate::http::time::iso_millis;
 use crate::storage::customers::CustomerRow;
 
-use super::account::{self, Credit, Movement, Usage};
+use super::account::{self, Credit, MOVEMENTS, Movement, Usage};
 use super::form::indented;
 use super::title;
 
@@ -37,12 +35,15 @@ struct OnePage {
     standing: Standing,
     credit: Credit,
     usage: Usage,
+    /// The latest.
     movements: Vec<Movement>,
+    /// Whether there may be more of them.
+    movements_are_cut: bool,
     /// Plans on which he can be put from here.
     free_plans: Vec<Choice>,
     /// What he may buy by itself.
     bundles: Vec<Choice>,
-    history: Vec<Change>,
+    history: History,
     /// Why what was just asked for was not done; empty where nothing was refused.
     refusal: String,
 }
@@ -94,17 +95,22 @@ impl OnePage {
         let (credit, usage, movements) = account::read(state, whose, account).await?;
         let customer = Customer::read(&row, now_ms);
         let subscription_id = subscription.as_ref().map_or("", |own| own.id.as_str());
-        let targets = [customer.id.as_str(), customer.reference.as_str(), subscription_id];
+        let thing = Thing {
+            nouns: &["customers", "connections"],
+            ids: &[&customer.id, subscription_id],
+            name: &customer.reference,
+        };
         Ok(Self {
             shell: visit.shell(Place::Customers),
-            history: history::of(state, merchant_id, "customers", &targets).await?,
-            free_plans: free_plans(visit, subscription.as_ref()).await?,
+            history: history::of(visit, thing).await?,
+            free_plans: free_plans(visit, own.as_ref()),
             bundles: bundles(visit, own.as_ref()),
             plan_is_there: plan_is_there(visit, own.as_ref()),
             standing: standing_of(subscription.as_ref()),
             refusal: String::new(),
             customer,
             subscription,
+            movements_are_cut: movements.len() >= MOVEMENTS,
             credit,
             usage,
             movements,
@@ -130,21 +136,17 @@ impl Customer {
 }
 
 /// The free plans that he is not on.
-async fn free_plans(visit: &Visit, own: Option<&Subscribed>) -> Result<Vec<Choice>, ApiError> {
-    let hundred = Query::parse("limit=100");
-    let found = ask::answer(plans::list(visit.auth()?, visit.state.clone(), hundred).await)?;
-    let is_free = |plan: &&Value| ask::text(plan, "period_amount") == "0.00";
-    let is_own = |id: &str| own.is_some_and(|own| own.plan_id == id);
-    let choice = |plan: &Value| Choice {
-        id: ask::text(plan, "plan_id"),
-        label: match Amount::read(&ask::text(plan, "included_credit")) {
-            Some(credit) => format!("{}, {} credit", ask::text(plan, "name"), credit.text()),
-            None => ask::text(plan, "name"),
-        },
+fn free_plans(visit: &Visit, own: Option<&Subscription>) -> Vec<Choice> {
+    let own = own.map(|own| own.terms.plan_id);
+    let plans = visit.state.tariffs.plans_of(visit.merchant_id());
+    let terms = plans.iter().map(|plan| &plan.plan.terms);
+    let free = terms.filter(|terms| terms.period_amount == Money::ZERO && Some(terms.plan_id) != own);
+    let choice = |terms: &Terms| Choice {
+        id: terms.plan_id.to_string(),
+        label: format!("{}, {} credit", terms.name, Amount::of(terms.included_credit).text()),
         is_chosen: false,
     };
-    let choices = ask::items(&found).iter().filter(is_free).map(choice);
-    Ok(choices.filter(|choice| !is_own(&choice.id)).collect())
+    free.map(choice).collect()
 }
 
 fn bundles(visit: &Visit, own: Option<&Subscription>) -> Vec<Choice> {

@@ -7,7 +7,7 @@ use askama::Template;
 use serde_json::Value;
 
 use crate::http::dashboard::ask;
-use crate::http::dashboard::history::{self, Change};
+use crate::http::dashboard::history::{self, History, Thing};
 use crate::http::dashboard::listing::Listing;
 use crate::http::dashboard::shell::{self, Place, Shell, see_other};
 use crate::http::dashboard::shown::{Moment, grouped};
@@ -25,7 +25,7 @@ struct EndpointPage {
     listing: Listing,
     deliveries: Vec<Delivery>,
     next: Option<String>,
-    history: Vec<Change>,
+    history: History,
 }
 
 #[derive(Template)]
@@ -88,9 +88,14 @@ pub async fn show_endpoint(visit: Visit) -> Result<HttpResponse, ApiError> {
         listing.asked(),
     );
     let (found, now_ms) = (ask::answer(found.await)?, visit.now_ms());
+    let thing = Thing {
+        nouns: &["webhooks"],
+        ids: &[&endpoint.id],
+        name: "",
+    };
     let page = EndpointPage {
         shell: visit.shell(Place::Webhooks),
-        history: history::of(&visit.state, visit.merchant_id(), "webhooks", &[&endpoint.id]).await?,
+        history: history::of(&visit, thing).await?,
         deliveries: ask::items(&found)
             .iter()
             .map(|item| Delivery::read(item, now_ms))
