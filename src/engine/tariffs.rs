@@ -70,6 +70,12 @@ impl Tariffs {
         self.plans.get(&id).map(|entry| entry.value().clone())
     }
 
+    /// A merchant's meters, in no order.
+    pub fn meters_of(&self, merchant: MerchantId) -> Vec<Arc<Meter>> {
+        let own = self.meters.get(&merchant);
+        own.map_or_else(Vec::new, |meters| meters.by_id.values().cloned().collect())
+    }
+
     /// A merchant's plans that are not deleted, newest first. It looks at every plan: not for the path of a call.
     pub fn plans_of(&self, merchant: MerchantId) -> Vec<Arc<ListedPlan>> {
         let own = |entry: &Arc<ListedPlan>| entry.merchant_id == merchant && !entry.is_deleted;

@@ -15,6 +15,7 @@ use crate::http::error::{ApiError, ErrorCode};
 use super::assets;
 use super::session::Session;
 use super::shell;
+use super::sign_in;
 
 #[derive(Template)]
 #[template(path = "dashboard/error.html")]
@@ -24,6 +25,8 @@ struct ErrorPage {
     message: String,
     advice: &'static str,
     is_signed_in: bool,
+    /// Where to sign in.
+    sign_in: String,
 }
 
 /// The middleware.
@@ -53,6 +56,7 @@ pub async fn in_words(
         message: error.message().to_owned(),
         advice: advice(error.code()),
         is_signed_in,
+        sign_in: sign_in::path_back_from(served.request()),
     };
     let mut response = shell::page(error.status(), &page)?;
     for (name, value) in error.headers() {

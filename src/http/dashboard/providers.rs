@@ -16,7 +16,7 @@ use crate::http::query::Query;
 
 use super::ask;
 use super::form::{Form, object};
-use super::sheet::{Sheet, is_refusal};
+use super::sheet::{Sheet, is_refusal, refused_status};
 use super::shell::{self, Place, Shell, see_other};
 use super::shown::Moment;
 use super::visit::Visit;
@@ -87,7 +87,7 @@ async fn create(visit: Visit, form: Form) -> Result<HttpResponse, ApiError> {
             // The credential has its place, but does not go back to the browser.
             let again = blank().again(&form, &error).with("key", "");
             let page = ProvidersPage::read(&visit, again).await?;
-            shell::page(StatusCode::UNPROCESSABLE_ENTITY, &page)
+            shell::page(refused_status(&error), &page)
         }
         Err(error) => Err(error),
     }

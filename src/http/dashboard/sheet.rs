@@ -2,7 +2,7 @@
 //! was refused is said in the API's words, without the marks that only programs need.
 
 use actix_web::HttpRequest;
-use actix_web::http::StatusCode;
+use actix_web::http::{Method, StatusCode};
 use serde_json::Value;
 
 use crate::http::error::ApiError;
@@ -12,6 +12,9 @@ use super::form::Form;
 
 /// Empty rows of a table at least.
 const SPARE: usize = 3;
+/// The same on a page that was posted to: without a script more of them are not to be had there without losing what was
+/// typed.
+const SPARE_WHEN_REFUSED: usize = 10;
 /// Rows of a table at most, as the API has it.
 const MOST_ROWS: usize = 100;
 
@@ -90,12 +93,21 @@ impl Sheet {
     }
 }
 
-/// Whether a form is shown again with what was wrong, rather than a page of its own: not where `own`, the parameter that
-/// names the thing itself, is what is missing.
+/// Whether a form is shown again with what was wrong, rather than a page of its own, so that nothing typed is lost: also
+/// where the server could not do it at the moment, but not where `own`, the parameter that names the thing itself, is what
+/// is missing.
 pub fn is_refusal(error: &ApiError, own: &str) -> bool {
-    let is_gone =
-        error.status() == StatusCode::NOT_FOUND && error.extra().get("param").is_some_and(|param| param == own);
-    error.status().is_client_error() && !is_gone
+    let status = error.status();
+    let is_gone = status == StatusCode::NOT_FOUND && error.extra().get("param").is_some_and(|param| param == own);
+    (status.is_client_error() || status == StatusCode::SERVICE_UNAVAILABLE) && !is_gone
+}
+
+/// The status of the page that shows it again.
+pub fn refused_status(error: &ApiError) -> StatusCode {
+    match error.status() {
+        StatusCode::SERVICE_UNAVAILABLE => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    }
 }
 
 /// Fills the rows of a table up with empty ones, to as many as the address asks for with `rows`, and always with some to
@@ -107,7 +119,12 @@ pub fn spare_rows<T: Default + Clone>(request: &HttpRequest, rows: &mut Vec<T>) 
         .ok()
         .flatten()
         .and_then(|text| text.parse::<usize>().ok());
-    let count = (rows.len() + SPARE)
+    let spare = if request.method() == Method::GET {
+        SPARE
+    } else {
+        SPARE_WHEN_REFUSED
+    };
+    let count = (rows.len() + spare)
         .max(asked.unwrap_or(0))
         .min(MOST_ROWS.max(rows.len()));
     rows.resize(count, T::default());
@@ -154,6 +171,8 @@ fn capital(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::error::ErrorCode;
+    use actix_web::test::TestRequest;
 
     fn sheet(error: &ApiError) -> Sheet {
         let blank = Sheet::new([("name", String::new()), ("tiers", String::new())]);
@@ -174,12 +193,14 @@ mod tests {
 
     #[test]
     fn a_table_has_rows_to_spare_and_as_many_as_are_asked_for() {
-        let request = |uri: &str| actix_web::test::TestRequest::with_uri(uri).to_http_request();
-        let count = |uri: &str, rows: usize| {
+        let request = |uri: &str| TestRequest::with_uri(uri);
+        let counted = |request: TestRequest, rows: usize| {
             let mut rows = vec![0; rows];
-            let more = spare_rows(&request(uri), &mut rows);
+            let more = spare_rows(&request.to_http_request(), &mut rows);
             (rows.len(), more)
         };
+        let count = |uri: &str, rows: usize| counted(request(uri), rows);
+        assert_eq!(counted(request("/x").method(Method::POST), 2).0, 12);
         assert_eq!(count("/x", 2), (5, 10));
         assert_eq!(count("/x?rows=20", 2), (20, 25));
         assert_eq!(count("/x?rows=9999999", 100), (100, 100));
@@ -191,5 +212,13 @@ mod tests {
         assert!(is_refusal(&ApiError::missing("meter_ids[0]", "meter"), "plan_id"));
         assert!(!is_refusal(&ApiError::missing("plan_id", "plan"), "plan_id"));
         assert!(!is_refusal(&ApiError::internal("a test", &"of it"), "plan_id"));
+    }
+
+    #[test]
+    fn what_was_typed_stays_while_the_server_is_away() {
+        let away = ApiError::new(ErrorCode::Unavailable);
+        assert!(is_refusal(&away, "plan_id"));
+        assert_eq!(refused_status(&away), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(sheet(&away).general(), away.message());
     }
 }

@@ -3,9 +3,11 @@
 //! but only to a path of this dashboard.
 
 use actix_web::cookie::Cookie;
-use actix_web::http::StatusCode;
+use actix_web::http::header::REFERER;
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
+use url::Position;
 
 use crate::domain::credential::{KeyKind, parse_kind};
 use crate::domain::secret::Secret;
@@ -111,6 +113,23 @@ pub fn with_cookie(mut answer: HttpResponse, cookie: &Cookie<'static>) -> Result
 /// The sign-in that leads back to what was asked for.
 pub fn path_back_to(request: &HttpRequest) -> String {
     let wanted = request.uri().path_and_query().map_or(HOME, |wanted| wanted.as_str());
+    leading_to(wanted)
+}
+
+/// The sign-in that leads back to the page where a form stood: what was posted to is not always a page.
+pub fn path_back_from(request: &HttpRequest) -> String {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return path_back_to(request);
+    }
+    let from = request.headers().get(REFERER).and_then(|from| from.to_str().ok());
+    let from = from.and_then(|from| url::Url::parse(from).ok());
+    from.map_or_else(
+        || PATH.to_owned(),
+        |from| leading_to(&from[Position::BeforePath..Position::AfterQuery]),
+    )
+}
+
+fn leading_to(wanted: &str) -> String {
     let next: String = url::form_urlencoded::byte_serialize(own_path(wanted).as_bytes()).collect();
     format!("{PATH}?next={next}")
 }
@@ -142,6 +161,18 @@ fn own_path(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_posted_a_form_is_led_back_to_its_page() {
+        let posted = |from: &str| {
+            let request = actix_web::test::TestRequest::post().uri("/dashboard/calls/req_1/end");
+            path_back_from(&request.insert_header((REFERER, from)).to_http_request())
+        };
+        let back = format!("{PATH}?next=%2Fdashboard%2Fcalls%3Fa%3D1");
+        assert_eq!(posted("https://own.example/dashboard/calls?a=1#x"), back);
+        assert_eq!(posted("https://evil.example/else"), format!("{PATH}?next=%2Fdashboard"));
+        assert_eq!(posted("no address"), PATH);
+    }
 
     #[test]
     fn nobody_is_led_to_another_site() {

@@ -19,6 +19,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 }
 
 for (const link of document.querySelectorAll("[data-more-rows]")) {
+  link.hidden = false;
   link.addEventListener("click", (event) => {
     event.preventDefault();
     const rows = document.getElementById(link.dataset.moreRows);

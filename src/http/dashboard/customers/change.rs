@@ -9,7 +9,7 @@ use crate::http::audit::note_target;
 use crate::http::customers as api;
 use crate::http::dashboard::ask;
 use crate::http::dashboard::form::Form;
-use crate::http::dashboard::sheet::{Sheet, is_refusal};
+use crate::http::dashboard::sheet::{Sheet, is_refusal, refused_status};
 use crate::http::dashboard::shell::{self, Place, Shell, see_other};
 use crate::http::dashboard::visit::Visit;
 use crate::http::error::{ApiError, ErrorCode};
@@ -52,7 +52,7 @@ pub async fn create(visit: Visit, form: Form) -> Result<HttpResponse, ApiError> 
         }
         Err(error) if is_refusal(&error, OWN) => {
             let page = FormPage::new(&visit, form::blank().again(&form, &error));
-            shell::page(StatusCode::UNPROCESSABLE_ENTITY, &page)
+            shell::page(refused_status(&error), &page)
         }
         Err(error) => Err(error),
     }
@@ -74,7 +74,7 @@ pub async fn update(visit: Visit, form: Form) -> Result<HttpResponse, ApiError> 
         Err(error) if is_refusal(&error, OWN) => {
             let row = api::load(&visit.auth()?, &visit.state, &visit.request).await?;
             let page = FormPage::of_customer(&visit, &row, form::blank().again(&form, &error));
-            shell::page(StatusCode::UNPROCESSABLE_ENTITY, &page)
+            shell::page(refused_status(&error), &page)
         }
         Err(error) => Err(error),
     }

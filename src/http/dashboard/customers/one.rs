@@ -11,6 +11,7 @@ use crate::domain::terms::Terms;
 use crate::engine::customer_accounts::Whose;
 use crate::http::customers as api;
 use crate::http::dashboard::history::{self, History, Thing};
+use crate::http::dashboard::sheet::refused_status;
 use crate::http::dashboard::shell::{self, Place, Shell};
 use crate::http::dashboard::shown::{Amount, Moment};
 use crate::http::dashboard::subscribed::{Standing, Subscribed, standing_of};
@@ -78,7 +79,7 @@ pub async fn show(visit: Visit) -> Result<HttpResponse, ApiError> {
 pub async fn show_refused(visit: &Visit, row: CustomerRow, error: &ApiError) -> Result<HttpResponse, ApiError> {
     let mut page = OnePage::read(visit, row).await?;
     page.refusal = error.message().replace('`', "");
-    shell::page(StatusCode::UNPROCESSABLE_ENTITY, &page)
+    shell::page(refused_status(error), &page)
 }
 
 impl OnePage {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::http::audit::note_target;
 use crate::http::dashboard::ask;
 use crate::http::dashboard::form::Form;
-use crate::http::dashboard::sheet::{Sheet, is_refusal, spare_rows};
+use crate::http::dashboard::sheet::{Sheet, is_refusal, refused_status, spare_rows};
 use crate::http::dashboard::shell::{self, Place, Shell, see_other};
 use crate::http::dashboard::visit::Visit;
 use crate::http::error::ApiError;
@@ -52,7 +52,7 @@ pub async fn create(visit: Visit, form: Form) -> Result<HttpResponse, ApiError> 
         Err(error) if is_refusal(&error, OWN) => {
             let again = form::blank().again(&form, &error);
             let page = FormPage::new(&visit, again, TierRow::typed(&form));
-            shell::page(StatusCode::UNPROCESSABLE_ENTITY, &page)
+            shell::page(refused_status(&error), &page)
         }
         Err(error) => Err(error),
     }
@@ -75,7 +75,7 @@ pub async fn update(visit: Visit, form: Form) -> Result<HttpResponse, ApiError> 
             let meter = load(&visit).await?;
             let again = form::blank().again(&form, &error);
             let page = FormPage::new(&visit, again, TierRow::typed(&form));
-            shell::page(StatusCode::UNPROCESSABLE_ENTITY, &page.of_meter(&meter))
+            shell::page(refused_status(&error), &page.of_meter(&meter))
         }
         Err(error) => Err(error),
     }

@@ -1,20 +1,22 @@
 //! Making, editing and deleting plans from the dashboard, with their bundles and the meters that may draw on their
 //! credit.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
 use serde_json::Value;
 
+use crate::domain::meter::Meter;
 use crate::http::audit::note_target;
 use crate::http::dashboard::ask;
 use crate::http::dashboard::form::Form;
-use crate::http::dashboard::sheet::{Sheet, is_refusal, spare_rows};
+use crate::http::dashboard::sheet::{Sheet, is_refusal, refused_status, spare_rows};
 use crate::http::dashboard::shell::{self, Place, Shell, see_other};
 use crate::http::dashboard::visit::Visit;
 use crate::http::error::ApiError;
 use crate::http::plans as api;
-use crate::storage::meters;
 
 use super::PATH;
 use super::form::{self, BundleRow};
@@ -46,7 +48,7 @@ struct MeterBox {
 
 /// GET: the form of a new plan.
 pub async fn show_new(visit: Visit) -> Result<HttpResponse, ApiError> {
-    let page = FormPage::new(&visit, form::blank(), (Vec::new(), &[])).await?;
+    let page = FormPage::new(&visit, form::blank(), (Vec::new(), &[]));
     shell::page(StatusCode::OK, &page)
 }
 
@@ -60,8 +62,8 @@ pub async fn create(visit: Visit, form: Form) -> Result<HttpResponse, ApiError> 
             Ok(see_other(&format!("{PATH}/{id}?done=created")))
         }
         Err(error) if is_refusal(&error, OWN) => {
-            let page = FormPage::again(&visit, &form, &error).await?;
-            shell::page(StatusCode::UNPROCESSABLE_ENTITY, &page)
+            let page = FormPage::again(&visit, &form, &error);
+            shell::page(refused_status(&error), &page)
         }
         Err(error) => Err(error),
     }
@@ -75,7 +77,7 @@ pub async fn show_edit(visit: Visit) -> Result<HttpResponse, ApiError> {
         .map(|meter| ask::text(meter, "meter_id"))
         .collect();
     let linked: Vec<&str> = linked.iter().map(String::as_str).collect();
-    let page = FormPage::new(&visit, form::of_plan(&plan), (BundleRow::of_plan(&plan), &linked)).await?;
+    let page = FormPage::new(&visit, form::of_plan(&plan), (BundleRow::of_plan(&plan), &linked));
     shell::page(StatusCode::OK, &page.of_plan(&plan))
 }
 
@@ -87,8 +89,8 @@ pub async fn update(visit: Visit, form: Form) -> Result<HttpResponse, ApiError> 
         Ok(plan) => Ok(see_other(&format!("{PATH}/{}?done=saved", ask::text(&plan, OWN)))),
         Err(error) if is_refusal(&error, OWN) => {
             let plan = load(&visit).await?;
-            let page = FormPage::again(&visit, &form, &error).await?;
-            shell::page(StatusCode::UNPROCESSABLE_ENTITY, &page.of_plan(&plan))
+            let page = FormPage::again(&visit, &form, &error);
+            shell::page(refused_status(&error), &page.of_plan(&plan))
         }
         Err(error) => Err(error),
     }
@@ -105,23 +107,23 @@ async fn load(visit: &Visit) -> Result<Value, ApiError> {
 }
 
 impl FormPage {
-    async fn new(visit: &Visit, form: Sheet, (mut rows, linked): (Vec<BundleRow>, &[&str])) -> Result<Self, ApiError> {
+    fn new(visit: &Visit, form: Sheet, (mut rows, linked): (Vec<BundleRow>, &[&str])) -> Self {
         let more_rows = spare_rows(&visit.request, &mut rows);
-        Ok(Self {
+        Self {
             shell: visit.shell(Place::Plans),
             form,
             id: None,
             title: "New plan".to_owned(),
-            meters: meter_boxes(visit, linked).await?,
+            meters: meter_boxes(visit, linked),
             rows,
             more_rows,
-        })
+        }
     }
 
-    async fn again(visit: &Visit, form: &Form, error: &ApiError) -> Result<Self, ApiError> {
+    fn again(visit: &Visit, form: &Form, error: &ApiError) -> Self {
         let linked: Vec<&str> = form.texts("meter_ids").collect();
         let sheet = form::blank().again(form, error);
-        Self::new(visit, sheet, (BundleRow::typed(form), &linked)).await
+        Self::new(visit, sheet, (BundleRow::typed(form), &linked))
     }
 
     fn of_plan(self, plan: &Value) -> Self {
@@ -134,22 +136,15 @@ impl FormPage {
 }
 
 /// All meters of the merchant, so that none that is linked is left out.
-async fn meter_boxes(visit: &Visit, linked: &[&str]) -> Result<Vec<MeterBox>, ApiError> {
-    let merchant_id = visit.merchant_id();
-    let work = visit
-        .state
-        .database
-        .run(move |connection| meters::load(connection, Some(merchant_id)));
-    let mut boxes: Vec<MeterBox> = work
-        .await?
-        .into_iter()
-        .map(|row| MeterBox {
-            is_linked: linked.contains(&row.meter.id.to_string().as_str()),
-            id: row.meter.id.to_string(),
-            name: row.meter.name,
-            slug: row.meter.slug,
-        })
-        .collect();
+fn meter_boxes(visit: &Visit, linked: &[&str]) -> Vec<MeterBox> {
+    let meters = visit.state.tariffs.meters_of(visit.merchant_id());
+    let checkbox = |meter: &Arc<Meter>| MeterBox {
+        is_linked: linked.contains(&meter.id.to_string().as_str()),
+        id: meter.id.to_string(),
+        name: meter.name.clone(),
+        slug: meter.slug.clone(),
+    };
+    let mut boxes: Vec<MeterBox> = meters.iter().map(checkbox).collect();
     boxes.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(boxes)
+    boxes
 }

@@ -11,7 +11,7 @@ use crate::domain::secret::Secret;
 use crate::http::audit::note_target;
 use crate::http::dashboard::ask;
 use crate::http::dashboard::form::{Form, object};
-use crate::http::dashboard::sheet::{Sheet, is_refusal};
+use crate::http::dashboard::sheet::{Sheet, is_refusal, refused_status};
 use crate::http::dashboard::shell::{self, Place, Shell, see_other};
 use crate::http::dashboard::visit::Visit;
 use crate::http::error::ApiError;
@@ -75,7 +75,7 @@ pub async fn create(visit: Visit, form: Form) -> Result<HttpResponse, ApiError> 
         }
         Err(error) if is_refusal(&error, OWN) => {
             let page = FormPage::new(&visit, form::blank().again(&form, &error));
-            shell::page(StatusCode::UNPROCESSABLE_ENTITY, &page)
+            shell::page(refused_status(&error), &page)
         }
         Err(error) => Err(error),
     }
@@ -94,7 +94,7 @@ pub async fn update(visit: Visit, form: Form) -> Result<HttpResponse, ApiError> 
         Ok(key) => Ok(done(&key, "saved")),
         Err(error) if is_refusal(&error, OWN) => {
             let page = FormPage::of_key(&visit, &key, form::blank().again(&form, &error));
-            shell::page(StatusCode::UNPROCESSABLE_ENTITY, &page)
+            shell::page(refused_status(&error), &page)
         }
         Err(error) => Err(error),
     }
