@@ -207,7 +207,48 @@ fn requests_are_found_by_how_they_ended_what_they_called_and_when() {
     assert_eq!(lines.len(), 4, "{text}");
 }
 
+#[test]
+fn a_page_of_requests_says_that_more_may_follow_whatever_it_was_narrowed_by() {
+    let house = House::new();
+    let caller = house
+        .server
+        .client()
+        .with_header("x-lava-metadata", r#"{"team":"red"}"#);
+    let mut rare = chat("output_tokens=2");
+    rare["model"] = "gpt-4o".into();
+    let rare = house.row(&caller.post("/v1/chat/completions", &rare).expect_status(200));
+    house.row(
+        &caller
+            .post("/v1/chat/completions", &chat("output_tokens=2"))
+            .expect_status(200),
+    );
+    // Newer ones than a page looks through.
+    let copies = house.database.execute(
+        "INSERT INTO requests SELECT (jsonb_populate_record(r, jsonb_build_object('id', \
+         '7fffffff-ffff-7000-8000-' || lpad(to_hex(n * 2), 12, '0')))).* \
+         FROM requests r, generate_series(1, 20000) n WHERE model = 'gpt-4o-mini'",
+    );
+    assert_eq!(copies, 20_000);
+    for narrowed in ["metadata=%7B%22team%22%3A%22red%22%7D&", ""] {
+        let (mut found, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let path = format!("/v1/requests?{narrowed}model=gpt-4o&provider=openai&cursor={cursor}");
+            let page = house.server.client().get(&path).expect_status(200).json();
+            found.extend(names(&page, "request_id"));
+            let Some(next) = page["next_cursor"].as_str() else {
+                break;
+            };
+            cursor = next.to_owned();
+        }
+        assert_eq!(found, [rare["request_id"].as_str().unwrap()], "{narrowed}");
+    }
+}
+
 fn junk_in_filters_of_requests_is_refused(house: &House) {
+    for name in ["%00", "a%07", &"x".repeat(256)] {
+        let answer = house.server.client().get(&format!("/v1/requests/{name}"));
+        assert_eq!(answer.expect_status(404).error_code(), "not_found", "{name}");
+    }
     for (query, param) in [
         ("status=6xx", "status"),
         ("usage_source=x", "usage_source"),
@@ -229,6 +270,7 @@ fn tables_of_keys_and_customers_hold_every_page_and_run_nothing() {
     let text = client.get("/v1/spend_keys?format=csv").expect_status(200).text();
     assert!(text.contains(",\"'=HYPERLINK(\"\"http://x\"\")\","), "{text}");
     assert!(text.contains(",\"a, \"\"b\"\"\","), "{text}");
+    keys_of_another_wallet_are_an_empty_table(&house, text.split("\r\n").next().unwrap());
     let added = house.database.execute(
         "INSERT INTO spend_keys (id, merchant_id, wallet_id, name, hash, preview, status, request_shape, enforcement, \
          on_disconnect, timezone, created_at) SELECT gen_random_uuid(), m.id, m.default_wallet_id, 'many ' || n, \
@@ -269,4 +311,13 @@ fn tables_of_keys_and_customers_hold_every_page_and_run_nothing() {
         assert_eq!(found["data"], json!([]));
         refused(&house, &format!("/v1/{list}?search=%00"), "search");
     }
+}
+
+fn keys_of_another_wallet_are_an_empty_table(house: &House, head: &str) {
+    let made = house.server.ask(&["keys", "create", "--wallet", "--name", "his"]);
+    let keeper = house.caller(made["key"].as_str().unwrap());
+    let answer = keeper.get("/v1/spend_keys?format=csv&wallet_id=wal_01HF7YAT000000000000000000");
+    let answer = answer.expect_status(200);
+    assert_eq!(answer.header("content-type"), Some("text/csv; charset=utf-8"));
+    assert_eq!(answer.text(), format!("{head}\r\n"));
 }

@@ -19,6 +19,7 @@ use self::shown::{MeterKinds, show};
 
 use super::auth::SecretKeyAuth;
 use super::error::{ApiError, ErrorCode};
+use super::fields::check_text;
 use super::query::Query;
 use super::state::AppState;
 
@@ -32,6 +33,7 @@ pub async fn retrieve(auth: SecretKeyAuth, state: State, request: HttpRequest) -
     let unknown = || ApiError::missing("request_id", "request");
     let name = request.match_info().get("id").unwrap_or("");
     let Ok(id) = name.parse::<RequestId>() else {
+        check_text(name, 255).map_err(|_| unknown())?;
         let reported = report::find(&state, auth.merchant_id(), name).await?;
         return reported.map(|row| HttpResponse::Ok().json(row)).ok_or_else(unknown);
     };

@@ -54,7 +54,10 @@ pub async fn list(auth: KeyManagerAuth, state: State, query: Query) -> Result<Ht
             rows: Vec::new(),
             next: None,
         };
-        return Ok(HttpResponse::Ok().json(envelope(&nothing, |_| Value::Null)));
+        return match format {
+            Format::Json => Ok(HttpResponse::Ok().json(envelope(&nothing, |_| Value::Null))),
+            Format::Csv => csv::whole("spend_keys", &csv::heads(&COLUMNS), &[]),
+        };
     }
     let owner = Owner {
         merchant_id: auth.merchant_id(),

@@ -63,7 +63,7 @@ pub fn search(
         let rows: Vec<StoredRequest> = bind(statement.rows(page.fetch_count())).load(connection)?;
         let rows: Result<Vec<_>, _> = rows.into_iter().map(RequestRow::try_from).collect();
         let mut found = Page::cut(rows?, page, |row| row.id.bits());
-        if found.next.is_none() && !search.filter.has_metadata() {
+        if found.next.is_none() {
             let end: Option<Id> = bind(statement.end()).get_result(connection).optional()?;
             found.next = end.map(|end| Cursor(end.id.as_u128()));
         }
