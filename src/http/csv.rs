@@ -15,8 +15,6 @@ use crate::storage::page::PageRequest;
 use super::error::ApiError;
 use super::query::Query;
 
-/// More rows than these are not given: a spreadsheet takes little more.
-pub const MOST_ROWS: usize = 100_000;
 /// How many rows are read at once.
 const PAGE_ROWS: u32 = 1_000;
 
@@ -81,15 +79,13 @@ where
     };
     let first = load(page(None)).await?;
     let beginning = Bytes::from([encode([heads(columns)])?, encode(&first.rows)?].concat());
-    let begun = Some((first.next, first.rows.len()));
-    let rest = try_unfold((begun, load), move |(state, load)| async move {
-        let Some((Some(after), sent)) = state.filter(|(_, sent)| *sent < MOST_ROWS) else {
+    let rest = try_unfold((first.next, load), move |(next, load)| async move {
+        let Some(after) = next else {
             return Ok::<_, ApiError>(None);
         };
         let part = load(page(Some(after))).await?;
         let chunk = Bytes::from(encode(&part.rows)?);
-        let state = Some((part.next, sent + part.rows.len()));
-        Ok(Some((chunk, (state, load))))
+        Ok(Some((chunk, (part.next, load))))
     });
     let start = futures_util::stream::once(async { Ok::<_, ApiError>(beginning) });
     Ok(answer(name).streaming(Box::pin(futures_util::StreamExt::chain(start, rest))))
@@ -152,5 +148,22 @@ mod tests {
             assert_eq!(defused(cell), format!("'{cell}"));
         }
         assert_eq!(defused("0.25"), "0.25");
+    }
+
+    #[actix_rt::test]
+    async fn a_table_ends_with_the_last_page_however_many_there_are() {
+        const PAGES: u128 = 150;
+        let load = |page: PageRequest| async move {
+            let number = page.after.map_or(1, |Cursor(number)| number + 1);
+            Ok(Part {
+                rows: vec![vec![number.to_string()]; 1_000],
+                next: (number < PAGES).then_some(Cursor(number)),
+            })
+        };
+        let answer = stream("numbers", &[("number", "/number")], load).await.unwrap();
+        let body = actix_web::body::to_bytes(answer.into_body()).await.unwrap();
+        let text = std::str::from_utf8(&body).unwrap();
+        assert_eq!(text.lines().count(), 150_001);
+        assert_eq!(text.lines().last(), Some("150"));
     }
 }
