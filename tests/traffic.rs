@@ -127,6 +127,7 @@ fn others_see_nothing_and_junk_is_refused(house: &House) {
         ("interval=week", "interval"),
         ("top=0", "top"),
         ("from=2025-01-01", "from"),
+        ("from=%2B262142-12-31&to=%2B262142-12-31", "to"),
     ] {
         let answer = house
             .server

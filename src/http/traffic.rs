@@ -5,7 +5,7 @@
 pub mod report;
 
 use actix_web::{HttpResponse, web};
-use chrono::{DateTime, Duration, NaiveDate, Utc};
+use chrono::{DateTime, Datelike as _, Duration, NaiveDate, Utc};
 use serde_json::{Value, json};
 
 use crate::domain::traffic::{Failure, Spread, Timings, TrafficFigures};
@@ -23,6 +23,8 @@ use super::time::iso_seconds;
 const USUAL_DAYS: i64 = 7;
 const MOST_DAYS: i64 = 366;
 const MOST_DAYS_BY_HOURS: i64 = 31;
+/// Days are added to a period's last one, and the calendar has an end.
+const LAST_YEAR: i32 = 9999;
 /// How many groups are shown by themselves, where nothing is said and at most.
 const USUAL_TOP: u32 = 10;
 const MOST_TOP: u32 = 100;
@@ -104,6 +106,12 @@ pub fn read_period(query: &Query, now_ms: i64) -> Result<TrafficPeriod, ApiError
     let earliest = NaiveDate::from_ymd_opt(2000, 1, 1).unwrap_or_default();
     if first < earliest {
         return Err(ApiError::invalid("from", "must not be before 2000-01-01"));
+    }
+    if last.year() > LAST_YEAR {
+        return Err(ApiError::invalid(
+            "to",
+            format!("must not be after the year {LAST_YEAR}"),
+        ));
     }
     if last < first {
         return Err(ApiError::invalid("to", "must not be before `from`"));
@@ -330,6 +338,8 @@ mod tests {
         assert_eq!(days(""), "2026-11-15 2026-11-21");
         assert_eq!(days("from=2026-11-20"), "2026-11-20 2026-11-21");
         assert_eq!(days("from=2026-01-01&to=2026-01-01"), "2026-01-01 2026-01-01");
+        let last = read("from=9999-12-31&to=9999-12-31").unwrap();
+        assert_eq!(last.steps(Step::Hour).len(), 24);
         for (text, param) in [
             ("from=x", "from"),
             ("from=2026-11-22", "to"),
@@ -338,6 +348,8 @@ mod tests {
             ("from=1999-12-31&to=2000-01-05", "from"),
             ("to=1990-01-01", "from"),
             ("to=-262143-01-01", "from"),
+            ("from=%2B262142-12-31&to=%2B262142-12-31", "to"),
+            ("to=%2B10000-01-01", "to"),
         ] {
             assert_eq!(read(text).unwrap_err().extra()["param"], param, "{text}");
         }
