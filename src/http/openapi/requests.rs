@@ -137,6 +137,7 @@ fn report_call() -> Call {
             ErrorCode::NotFound,
             ErrorCode::CustomerNotFound,
             ErrorCode::MeterNotOnPlan,
+            ErrorCode::Conflict,
         ])
         .refuses(&[ErrorCode::Overloaded, ErrorCode::BillingBacklog])
 }
