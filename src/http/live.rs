@@ -3,7 +3,9 @@
 //! workers have in memory and nothing else; between two events, and where nobody listens, nothing runs. A feed ends
 //! after a minute, so that a key or a session that is gone sees no more; listeners come again by themselves.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::body::BodyStream;
@@ -12,10 +14,9 @@ use actix_web::{HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream;
 use serde_json::{Value, json};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
-use crate::domain::ids::SpendKeyId;
+use crate::domain::ids::{MerchantId, SpendKeyId};
 use crate::domain::money::Money;
 use crate::engine::spend::KeySnapshot;
 use crate::gateway::{CallsOf, Figures};
@@ -28,8 +29,9 @@ use super::spend_keys::view::show_figures;
 use super::state::{AppState, Phase};
 use super::time::iso_millis;
 
-/// How many may listen at once in the whole process.
-pub const LISTENERS_MOST: usize = 64;
+/// How many may listen at once: in the whole process, and to one merchant's figures.
+const LISTENERS_MOST: usize = 256;
+const LISTENERS_OF_ONE: usize = 64;
 const KEYS_MOST: usize = 100;
 const PERIOD: Duration = Duration::from_secs(1);
 const LIFE: Duration = Duration::from_secs(60);
@@ -41,9 +43,10 @@ type State = web::Data<AppState>;
 /// GET; `spend_key_ids` names up to a hundred keys, with commas between them.
 pub async fn feed(auth: KeyManagerAuth, state: State, query: Query) -> Result<HttpResponse, ApiError> {
     let keys = read_keys(&query)?;
-    let seat = state.listeners.clone().try_acquire_owned().map_err(|_| {
-        ApiError::new(ErrorCode::Overloaded).say(format!("More than {LISTENERS_MOST} listen at once; try again."))
-    })?;
+    let seat = state
+        .listeners
+        .seat(auth.merchant_id())
+        .ok_or_else(|| ApiError::new(ErrorCode::Overloaded).say("Too many listen at once; try again."))?;
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let feed = Feed {
@@ -95,7 +98,44 @@ struct Feed {
     /// What was told last, and when; `None` before the first event.
     before: Option<(Figures, Instant)>,
     state: State,
-    _seat: OwnedSemaphorePermit,
+    _seat: Seat,
+}
+
+/// How many listen to each merchant's figures. Clones are the same.
+#[derive(Clone, Default)]
+pub struct Listeners(Arc<Mutex<HashMap<MerchantId, usize>>>);
+
+/// A listener's place, until it is dropped.
+struct Seat {
+    listeners: Listeners,
+    merchant: MerchantId,
+}
+
+impl Listeners {
+    /// `None` where too many listen.
+    fn seat(&self, merchant: MerchantId) -> Option<Seat> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_all: usize = counts.values().sum();
+        let of_one = counts.get(&merchant).copied().unwrap_or_default();
+        if of_all >= LISTENERS_MOST || of_one >= LISTENERS_OF_ONE {
+            return None;
+        }
+        counts.insert(merchant, of_one + 1);
+        let listeners = self.clone();
+        Some(Seat { listeners, merchant })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut counts = self.listeners.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match counts.get_mut(&self.merchant) {
+            Some(count) if *count > 1 => *count -= 1,
+            Some(_) | None => {
+                counts.remove(&self.merchant);
+            }
+        }
+    }
 }
 
 impl Feed {

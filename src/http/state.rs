@@ -7,7 +7,6 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use ipnet::IpNet;
-use tokio::sync::Semaphore;
 
 use crate::domain::spend::Now;
 use crate::engine::accounts::Accounts;
@@ -33,7 +32,7 @@ use super::dashboard::{Proofs, Reveals};
 use super::error::{ApiError, ErrorCode};
 use super::idempotency::running::Running;
 use super::limits::{FailureLimit, ManagementLimit};
-use super::live::LISTENERS_MOST;
+use super::live::Listeners;
 use super::logins::Logins;
 use super::mcp::Mcp;
 use super::operator::token::OperatorToken;
@@ -144,7 +143,7 @@ pub struct AppState {
     pub data_dir: PathBuf,
     edge: ArcSwap<Edge>,
     /// Places for those who listen to the live feed.
-    pub(super) listeners: Arc<Semaphore>,
+    pub(super) listeners: Listeners,
     pub(super) logins: Logins,
     pub(super) turns: Turns,
     pub(super) idempotency: Running,
@@ -188,7 +187,7 @@ impl AppState {
             customer_accounts: parts.customer_accounts,
             checkout: parts.checkout,
             live_calls: parts.live_calls,
-            listeners: Arc::new(Semaphore::new(LISTENERS_MOST)),
+            listeners: Listeners::default(),
             clock: parts.clock,
             metrics: parts.metrics,
             phase: parts.phase,

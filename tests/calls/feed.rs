@@ -102,6 +102,13 @@ fn listeners_are_bounded_and_a_stop_does_not_wait_for_them() {
     let mut feeds: Vec<EventStream> = (0..64).map(|_| listen(&house, "")).collect();
     let refused = house.server.client().get("/v1/live").expect_status(503);
     assert_eq!(refused.error_code(), "overloaded");
+    let other = house.test_merchant();
+    let others = EventStream::get(house.server.port, "/v1/live", &other);
+    assert_eq!(
+        others.status, 200,
+        "one merchant's listeners take nothing from another's"
+    );
+    others.close();
     for feed in &mut feeds {
         figures(feed);
     }
