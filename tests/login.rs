@@ -81,6 +81,23 @@ fn a_code_is_exchanged_once_for_a_secret_key_of_its_own() {
 }
 
 #[test]
+fn a_code_is_void_once_the_key_is_revoked_that_gave_it() {
+    let house = House::new();
+    let made = house
+        .server
+        .client()
+        .post("/v1/secret_keys", &json!({ "name": "his" }))
+        .expect_status(201)
+        .json();
+    let mut visitor = Visitor::signed_in(&house.server, made["secret_key"].as_str().unwrap());
+    let code = authorize(&mut visitor, "/auth/connect");
+    let path = format!("/v1/secret_keys/{}", made["secret_key_id"].as_str().unwrap());
+    house.server.client().delete(&path).expect_status(200);
+    let refused = exchange(&house, &code).expect_status(400);
+    assert_eq!(refused.json()["error"]["param"], "code");
+}
+
+#[test]
 fn who_is_not_signed_in_signs_in_first_and_comes_back() {
     let house = House::new();
     let mut visitor = Visitor::new(&house.server);

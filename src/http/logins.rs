@@ -24,8 +24,9 @@ use super::secret_keys;
 use super::state::AppState;
 
 const LIFETIME_MS: i64 = 60_000;
-/// Codes that were not exchanged yet.
+/// Codes that were not exchanged yet: in all, and of one merchant.
 const LIMIT: usize = 1_000;
+const LIMIT_OF_ONE: usize = 100;
 
 /// What a code stands for.
 #[derive(Clone, Debug)]
@@ -35,18 +36,27 @@ pub struct Login {
     pub key_name: String,
     /// Who authorised it.
     pub actor: Actor,
+    /// The secret key with which the user is signed in, which must hold until the code is exchanged; `None` for one who
+    /// came by a link.
+    pub authorized_by: Option<KeyHash>,
 }
+
+/// A login and until when its code serves, in unix milliseconds.
+type Waiting = (Login, i64);
 
 /// The codes that wait to be exchanged.
 #[derive(Default)]
-pub struct Logins(Mutex<HashMap<KeyHash, (Login, i64)>>);
+pub struct Logins(Mutex<HashMap<KeyHash, Waiting>>);
 
 impl Logins {
     /// Keeps what the code of this hash stands for; `Err` where too many wait.
     pub fn keep(&self, hash: KeyHash, login: Login, now_ms: i64) -> Result<(), ApiError> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.retain(|_, (_, until_ms)| now_ms < *until_ms);
-        if waiting.len() >= LIMIT {
+        let of_one = waiting
+            .values()
+            .filter(|(known, _)| known.merchant.id == login.merchant.id);
+        if waiting.len() >= LIMIT || of_one.count() >= LIMIT_OF_ONE {
             return Err(ApiError::new(ErrorCode::Overloaded));
         }
         waiting.insert(hash, (login, now_ms.saturating_add(LIFETIME_MS)));
@@ -54,10 +64,17 @@ impl Logins {
     }
 
     /// What the code of this hash stands for, once.
-    pub fn take(&self, hash: &KeyHash, now_ms: i64) -> Option<Login> {
+    pub fn take(&self, hash: &KeyHash, now_ms: i64) -> Option<Waiting> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (login, until_ms) = waiting.remove(hash)?;
-        (now_ms < until_ms).then_some(login)
+        waiting.remove(hash).filter(|(_, until_ms)| now_ms < *until_ms)
+    }
+
+    /// Puts back what could not be exchanged; the code serves no longer for that.
+    fn put_back(&self, hash: KeyHash, waiting: Waiting) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(hash, waiting);
     }
 }
 
@@ -82,7 +99,8 @@ pub async fn exchange(
     let code = Secret::new(fields.required("code", fields.text("code", 255)?)?);
     let hash = state.keyring.hash(code.expose());
     let address = client_address(&request, &state.edge().trusted_proxies);
-    let Some(login) = state.logins.take(&hash, state.now().wall_ms) else {
+    let waiting = state.logins.take(&hash, state.now().wall_ms);
+    let Some((login, until_ms)) = waiting.filter(|(login, _)| is_authorized(&state, login)) else {
         state.edge().failure_limit.count(address)?;
         return Err(ApiError::invalid(
             "code",
@@ -90,10 +108,12 @@ pub async fn exchange(
         ));
     };
     let merchant = login.merchant.clone();
-    let made = secret_keys::mint(&state, login.merchant, login.key_name).await?;
+    let made = secret_keys::mint(&state, login.merchant.clone(), login.key_name.clone()).await;
+    let actor = login.actor.clone();
+    let made = made.inspect_err(|_| state.logins.put_back(hash, (login, until_ms)))?;
     let deed = Deed {
         merchant_id: merchant.id,
-        actor: login.actor,
+        actor,
         action: "secret_keys.create",
         target: made["secret_key_id"].as_str().map(str::to_owned),
         address,
@@ -110,6 +130,13 @@ pub async fn exchange(
     })))
 }
 
+/// Whether the key still holds with which the user let the program in.
+fn is_authorized(state: &AppState, login: &Login) -> bool {
+    login
+        .authorized_by
+        .is_none_or(|hash| state.keyring.find_by_hash(&hash).is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,13 +144,18 @@ mod tests {
     use crate::domain::ids::{MerchantId, Mode, WalletId};
 
     fn login() -> Login {
+        login_of(1)
+    }
+
+    fn login_of(merchant: u128) -> Login {
         Login {
             merchant: Arc::new(Merchant {
-                id: MerchantId::compose(Mode::Live, 0, 1),
+                id: MerchantId::compose(Mode::Live, 0, merchant * 2),
                 default_wallet_id: WalletId::compose(Mode::Live, 0, 2),
             }),
             key_name: "Login".to_owned(),
             actor: Actor::operator(),
+            authorized_by: None,
         }
     }
 
@@ -140,12 +172,20 @@ mod tests {
     }
 
     #[test]
-    fn codes_that_nobody_exchanges_make_room_when_they_lapse() {
+    fn codes_that_nobody_exchanges_are_bounded_and_make_room_when_they_lapse() {
         let (logins, pepper) = (Logins::default(), Pepper::new(&[7; 32]));
-        for number in 0..LIMIT {
-            logins.keep(pepper.hash(&number.to_string()), login(), 0).unwrap();
+        let keep = |number: u128, merchant: u128, now_ms: i64| {
+            logins.keep(pepper.hash(&number.to_string()), login_of(merchant), now_ms)
+        };
+        for number in 0..LIMIT as u128 {
+            keep(number, number / LIMIT_OF_ONE as u128, 0).unwrap();
         }
-        assert!(logins.keep(pepper.hash("one more"), login(), 59_999).is_err());
-        assert!(logins.keep(pepper.hash("one more"), login(), 60_000).is_ok());
+        assert!(keep(1_000, 77, 59_999).is_err(), "there are too many in all");
+        assert!(keep(1_000, 77, 60_000).is_ok());
+        for number in 1..LIMIT_OF_ONE as u128 {
+            keep(1_000 + number, 77, 60_000).unwrap();
+        }
+        assert!(keep(2_000, 77, 60_000).is_err(), "one merchant has too many");
+        assert!(keep(2_000, 78, 60_000).is_ok());
     }
 }

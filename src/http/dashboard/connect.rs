@@ -9,7 +9,10 @@ use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POL
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
+use crate::domain::credential::KeyHash;
+use crate::engine::keyring::Credential;
 use crate::http::audit::note_body;
+use crate::http::auth::KeyManagerAuth;
 use crate::http::error::{ApiError, ErrorCode};
 use crate::http::logins::{Login, issue};
 use crate::http::mcp::login::{self, Pending};
@@ -130,6 +133,7 @@ pub async fn decide(visit: Visit, form: Form) -> Result<HttpResponse, ApiError> 
     match (asked, is_authorized) {
         (Asked::Program { port, state: echo }, true) => {
             let login = Login {
+                authorized_by: authorized_by(state, &visit.manager()),
                 merchant,
                 key_name: key_name(request, state),
                 actor,
@@ -162,6 +166,15 @@ fn key_name(request: &HttpRequest, state: &AppState) -> String {
     };
     let date = iso_millis(state.now().wall_ms);
     format!("Login from {client}, {}", date.get(..10).unwrap_or_default())
+}
+
+/// The secret key with which the user is signed in; `None` for one who came by a link.
+fn authorized_by(state: &AppState, auth: &KeyManagerAuth) -> Option<KeyHash> {
+    let is_his = |known: &Credential| match (known, auth) {
+        (Credential::Secret(known), KeyManagerAuth::Secret(key)) => known.id == key.id,
+        (Credential::Secret(_) | Credential::Wallet(_) | Credential::Spend { .. }, _) => false,
+    };
+    state.keyring.hashes_of(is_his).pop()
 }
 
 /// The path under which the page was opened.
