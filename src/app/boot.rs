@@ -15,6 +15,7 @@ use crate::engine::ports::SinkError;
 use crate::engine::provider_keys::{HeldKey, ProviderKeys};
 use crate::engine::sealing::{SealBroken, SealingKey};
 use crate::storage::embedded::{EmbeddedCluster, EmbeddedError, EmbeddedOptions};
+use crate::storage::keys;
 use crate::storage::lease::{self, Lease, LeaseError};
 use crate::storage::provider_keys::ProviderKeyRow;
 use crate::storage::replica::{self, Replica};
@@ -204,6 +205,13 @@ fn try_to_catch_up(database: &Database, lease: &Lease, journal: &JournalDirector
             movements = replayed.movements,
             estimated = replayed.estimated,
             "the last run left records in the journal; they are in Postgres now"
+        );
+    }
+    let ended = keys::revoke_of_earlier_runs(connection)?;
+    if ended > 0 {
+        tracing::info!(
+            count = ended,
+            "secret keys that the last run left to agents' sessions were revoked"
         );
     }
     Ok((sink, replayed.last_sequences, replica::load(connection)?))

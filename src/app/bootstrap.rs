@@ -103,7 +103,7 @@ fn create(connection: &mut PgConnection, key: &str, keyring: &Keyring) -> Result
     };
     connection.transaction::<_, StorageError, _>(|connection| {
         merchants::create(connection, &merchant)?;
-        keys::create_secret(connection, &secret)
+        keys::create_secret(connection, &secret, keys::Lasting::Always)
     })?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::domain::ids::{MerchantId, SecretKeyId};
 use crate::engine::keyring::{Credential, Merchant, SecretKey};
 use crate::engine::random;
 use crate::storage::StorageError;
-use crate::storage::keys::{self as rows, SecretKeyRow};
+use crate::storage::keys::{self as rows, Lasting, SecretKeyRow};
 
 use super::auth::SecretKeyAuth;
 use super::doubt::resolve_later;
@@ -36,6 +36,15 @@ pub async fn create(auth: SecretKeyAuth, state: State, body: JsonBody) -> Result
 
 /// Makes a key of this merchant; the answer holds its secret.
 pub async fn mint(state: &State, merchant: Arc<Merchant>, name: String) -> Result<Value, ApiError> {
+    make(state, merchant, name, Lasting::Always).await
+}
+
+/// The same for an agent's session: a key that a crash leaves behind ends at the next start.
+pub async fn mint_for_session(state: &State, merchant: Arc<Merchant>, name: String) -> Result<Value, ApiError> {
+    make(state, merchant, name, Lasting::ThisRun).await
+}
+
+async fn make(state: &State, merchant: Arc<Merchant>, name: String, lasting: Lasting) -> Result<Value, ApiError> {
     let kind = KeyKind::Secret(merchant.mode());
     let secret = random::mint_key(kind).map_err(|error| ApiError::internal("minting a key", &error))?;
     let random = random::bits().map_err(|error| ApiError::internal("making an id", &error))?;
@@ -55,7 +64,7 @@ pub async fn mint(state: &State, merchant: Arc<Merchant>, name: String) -> Resul
         let (id, hash) = (row.id, row.hash);
         state
             .database
-            .run(move |connection| rows::create_secret(connection, &row))
+            .run(move |connection| rows::create_secret(connection, &row, lasting))
             .await?;
         state
             .keyring

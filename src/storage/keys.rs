@@ -50,8 +50,16 @@ pub struct NewSecret {
     pub preview: String,
 }
 
+/// For how long a secret key holds where nobody revokes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasting {
+    Always,
+    /// Until the server is started again: it belongs to what is in the memory of this run.
+    ThisRun,
+}
+
 /// Stores a new secret key; its `created_at_ms` is the time in its id.
-pub fn create_secret(connection: &mut PgConnection, new: &SecretKeyRow) -> Result<(), StorageError> {
+pub fn create_secret(connection: &mut PgConnection, new: &SecretKeyRow, lasting: Lasting) -> Result<(), StorageError> {
     let row = StoredSecretKey {
         id: new.id.uuid(),
         merchant_id: new.merchant_id.uuid(),
@@ -61,7 +69,7 @@ pub fn create_secret(connection: &mut PgConnection, new: &SecretKeyRow) -> Resul
         created_at: column::instant(new.id.created_ms()),
     };
     diesel::insert_into(secret_keys::table)
-        .values(&row)
+        .values((&row, secret_keys::of_one_run.eq(lasting == Lasting::ThisRun)))
         .execute(connection)?;
     Ok(())
 }
@@ -100,6 +108,15 @@ pub fn revoke_secret(
         .returning(StoredSecretKey::as_returning())
         .get_result(connection)?
         .try_into()
+}
+
+/// Ends the secret keys that belonged to an earlier run, for the start; how many there were.
+pub fn revoke_of_earlier_runs(connection: &mut PgConnection) -> Result<usize, StorageError> {
+    let left = secret_keys::of_one_run.and(secret_keys::revoked_at.is_null());
+    let ended = diesel::update(secret_keys::table.filter(left))
+        .set(secret_keys::revoked_at.eq(diesel::dsl::now))
+        .execute(connection)?;
+    Ok(ended)
 }
 
 /// Stores a new wallet key; a wallet of another merchant is not found.

@@ -33,6 +33,7 @@ table! {
         hint -> Text,
         created_at -> Timestamptz,
         revoked_at -> Nullable<Timestamptz>,
+        of_one_run -> Bool,
     }
 }
 

@@ -98,7 +98,7 @@ fn a_merchants_wallets_and_secret_keys_are_his_alone() {
     let (owner, stranger) = (storage.tenant(), storage.tenant());
     let secret = secret_key(owner);
     let db = &mut storage.connection;
-    keys::create_secret(db, &secret).unwrap();
+    keys::create_secret(db, &secret, keys::Lasting::Always).unwrap();
     let listed = keys::list_secret(db, stranger.merchant, PAGE).unwrap();
     assert!(listed.rows.is_empty());
     let (other, wallet) = (stranger.merchant, owner.wallet);
@@ -163,7 +163,7 @@ fn keys_that_manage_live_until_they_are_revoked() {
     let tenant = storage.tenant();
     let (secret, wallet_key) = (secret_key(tenant), wallet_key(tenant));
     let connection = &mut storage.connection;
-    keys::create_secret(connection, &secret).unwrap();
+    keys::create_secret(connection, &secret, keys::Lasting::Always).unwrap();
     keys::create_wallet(connection, &wallet_key).unwrap();
     assert_eq!(
         keys::list_secret(connection, tenant.merchant, PAGE).unwrap().rows,

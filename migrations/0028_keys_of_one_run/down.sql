@@ -1,0 +1,1 @@
+ALTER TABLE secret_keys DROP COLUMN of_one_run;
