@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::agent::{Agent, initialize, request, session_keys};
 use crate::support::house::House;
 use crate::support::http::Client;
+use crate::support::server::secret_key;
 use crate::support::stream::EventStream;
 
 #[test]
@@ -67,6 +68,8 @@ fn what_the_transport_refuses_is_said_in_the_envelope_of_all_errors() {
         "invalid_api_key"
     );
     Agent::ask_to_open(&client.clone().with_header("origin", "https://app.example.com")).expect_status(200);
+    let both_keys = Client::new(&house.server.url()).with_header("authorization", "Bearer of-another-service");
+    Agent::ask_to_open(&both_keys.with_header("x-api-key", secret_key())).expect_status(200);
     let junk: [&[u8]; 4] = [b"{", b"[]", b"{\"jsonrpc\":\"2.0\"}", b"\xff"];
     for junk in junk {
         let answer = accepting(both).send("POST", "/mcp", Some(junk.to_vec()));

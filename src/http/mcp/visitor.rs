@@ -63,7 +63,10 @@ impl Visitor {
     /// Who sent the request; a credential that is none of ours is a 401.
     pub fn of(request: &HttpRequest, state: &AppState) -> Result<(Self, Option<KeyHash>), ApiError> {
         let address = client_address(request, &state.edge().trusted_proxies);
-        let (standing, owner) = match presented_tokens(request.headers()).next() {
+        let offered = || presented_tokens(request.headers());
+        // A client may send along what is meant for others.
+        let ours = offered().find(|token| parse_kind(token).is_some());
+        let (standing, owner) = match ours.or_else(|| offered().next()) {
             None => (Standing::Guest, None),
             Some(token) => {
                 let standing = standing(token, state).or_else(|refusal| {
