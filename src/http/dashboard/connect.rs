@@ -40,6 +40,8 @@ struct ConnectPage {
     merchant_name: String,
     is_test: bool,
     form_token: Arc<str>,
+    /// Dollars a day that an agent's own calls may cost; empty means no limit.
+    agent_limit: String,
     asked: Asked,
 }
 
@@ -111,6 +113,7 @@ pub async fn show(request: HttpRequest, state: State, session: Session) -> Resul
         merchant_name: session.row.merchant_name.clone(),
         is_test: session.is_test(),
         form_token: session.form_token.clone(),
+        agent_limit: state.mcp.options().session_spend_limit.clone(),
         asked,
     };
     let mut response = shell::page(StatusCode::OK, &page)?;

@@ -6,13 +6,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::http::error::ApiError;
+use crate::http::error::{ApiError, ErrorCode};
 use crate::http::inside::Shapes;
 
 use super::arguments::escaped;
 use super::calls::{json_of, outcome_of};
 use super::desk::{InnerAnswer, InnerCall};
 use super::run::{Outcome, Run};
+use super::visitor::Standing;
 
 /// GET, with the arguments as the query.
 pub async fn look(run: &Run<'_>, path: &str) -> Result<Outcome, ApiError> {
@@ -73,11 +74,16 @@ pub async fn add_funds(run: &Run<'_>) -> Result<Outcome, ApiError> {
     Ok(outcome_of(&answer))
 }
 
-/// As the official SDK makes it: base64 of a JSON object that holds the secret key.
+/// As the official SDK makes it: base64 of a JSON object that holds the secret key. That of a sign-in is not given away.
 pub fn forward_token(run: &Run<'_>) -> Result<Outcome, ApiError> {
     const KNOWN: [&str; 4] = ["customer_id", "meter_slug", "provider_key", "disable_billing"];
     run.arguments.require_known(&KNOWN)?;
     let manager = run.manager()?;
+    if matches!(run.visit.visitor.standing, Standing::Guest) {
+        let message = "A token of this session would end with it. Connect with the header Authorization: Bearer and a \
+            secret key to make one that lasts.";
+        return Err(ApiError::new(ErrorCode::NotSupported).say(message));
+    }
     let mut members = run.arguments.0.clone();
     members.retain(|_, value| !value.is_null());
     let secret = Value::from(manager.token.expose().as_str());
