@@ -2,6 +2,7 @@
 //! Sessions are bounded in number and time, are only their owner's, and take their spend keys with them.
 
 mod agent;
+mod sign_in;
 mod transport;
 
 use serde_json::{Value, json};
@@ -10,8 +11,7 @@ use self::agent::{Agent, last_message, request, session_keys};
 use crate::clients::{Script, check_books};
 use crate::support::house::{House, nanos};
 use crate::support::http::Client;
-use crate::support::server::{eventually, secret_key};
-use crate::support::visitor::Visitor;
+use crate::support::server::eventually;
 
 #[test]
 fn the_official_sdk_uses_every_tool() {
@@ -84,78 +84,45 @@ fn a_protocol_without_sessions_has_one_spend_key_for_a_credential() {
 }
 
 #[test]
-fn a_guest_signs_in_by_the_browser_and_its_keys_end_with_its_session() {
+fn a_session_whose_spend_key_was_revoked_gets_no_other() {
     let house = House::new();
-    let agent = Agent::open(&Client::new(&house.server.url()));
-    let asked = agent.call("login", &json!({}))["structuredContent"].clone();
-    assert_eq!(asked["status"], "pending", "{asked}");
-    let url = asked["url"].as_str().unwrap();
-    let path = url.strip_prefix(&house.server.url()).expect("it leads to this server");
-    let mut visitor = Visitor::signed_in(&house.server, secret_key());
-    let page = visitor.page(path);
-    let code = asked["code"].as_str().unwrap();
-    assert!(
-        page.contains("by hand") && page.contains(code) && page.contains("127.0.0.1"),
-        "{page}"
-    );
-    let answer = visitor.submit(path, "/auth/connect", &[("request", code), ("decision", "authorize")]);
-    assert!(answer.expect_status(200).text().contains("Signed in"));
-    assert_eq!(visitor.get(path).status, 404, "the code has served");
-    let signed_in = agent.call("login", &json!({}))["structuredContent"].clone();
-    assert_eq!(signed_in["status"], "authorized", "{signed_in}");
-    assert_eq!(session_keys(&house).len(), 1);
+    let agent = Agent::open(&house.server.client());
     let arguments = json!({ "model": "gpt-4o-mini", "messages": "Hello", "max_tokens": 8 });
     assert_eq!(agent.call("prompt", &arguments)["isError"], false);
-    assert_eq!(agent.call("get_balance", &json!({}))["isError"], false);
-    let secret_keys = || {
-        house.server.client().get("/v1/secret_keys").json()["data"]
-            .as_array()
-            .unwrap()
-            .len()
-    };
-    assert_eq!(secret_keys(), 2);
-    agent.end();
-    eventually("the keys are revoked", || {
-        session_keys(&house).is_empty() && secret_keys() == 1
-    });
-    let events = house
-        .server
-        .client()
-        .get("/v1/audit_events?limit=100")
-        .expect_status(200)
-        .text();
-    for action in [
-        "auth.connect",
-        "secret_keys.create",
-        "spend_keys.create",
-        "spend_keys.delete",
-        "secret_keys.delete",
-    ] {
-        assert!(events.contains(action), "{action} is not in {events}");
+    let key = session_keys(&house).pop().expect("the session has a key");
+    let path = format!("/v1/spend_keys/{}", key["spend_key_id"].as_str().unwrap());
+    house.server.client().delete(&path).expect_status(200);
+    for _ in 0..2 {
+        let refused = agent.call("prompt", &arguments);
+        let text = refused["content"][0]["text"].as_str().unwrap();
+        assert!(text.contains("it gets no other"), "{refused}");
     }
+    assert_eq!(session_keys(&house).len(), 0);
+    assert_eq!(agent.call("get_balance", &json!({}))["isError"], false);
 }
 
 #[test]
-fn a_guest_whom_nobody_wants_is_told_so() {
+fn a_session_runs_so_many_tools_at_once_and_no_more() {
+    const MOST: usize = 32;
     let house = House::new();
-    let agent = Agent::open(&Client::new(&house.server.url()));
-    let asked = agent.call("login", &json!({}))["structuredContent"].clone();
-    let (url, code) = (asked["url"].as_str().unwrap(), asked["code"].as_str().unwrap());
-    let path = url.strip_prefix(&house.server.url()).unwrap();
+    let (_, key) = house.mint(json!({ "name": "busy" }));
+    let agent = Agent::open(&house.caller(&key));
+    let prompt = json!({ "model": "gpt-4o-mini", "messages": "Hello [[sim delay_ms=5000]]", "max_tokens": 8 });
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| agent.call("login", &json!({})));
-        let mut visitor = Visitor::signed_in(&house.server, secret_key());
-        let answer = visitor.submit(path, "/auth/connect", &[("request", code), ("decision", "cancel")]);
-        assert!(answer.expect_status(200).text().contains("Not signed in"));
-        let told = waiting.join().unwrap();
-        // Whoever asks after the refusal is given another code.
-        let is_told = told["structuredContent"]["error"]["code"] == "invalid_api_key";
-        assert!(is_told || told["structuredContent"]["code"] != code, "{told}");
+        let running: Vec<_> = (0..MOST)
+            .map(|_| scope.spawn(|| agent.call("prompt", &prompt)))
+            .collect();
+        let management = house.server.client();
+        eventually("all of them run", || {
+            management.get("/v1/calls").json()["in_flight"] == MOST
+        });
+        let refused = agent.call("search", &json!({ "query": "gpt" }));
+        assert_eq!(refused["structuredContent"]["error"]["code"], "overloaded", "{refused}");
+        for run in running {
+            assert_eq!(run.join().unwrap()["isError"], false);
+        }
     });
-    assert_eq!(
-        agent.call("get_balance", &json!({}))["structuredContent"]["error"]["code"],
-        "invalid_api_key"
-    );
+    assert_eq!(agent.call("search", &json!({ "query": "gpt" }))["isError"], false);
 }
 
 #[test]
@@ -177,6 +144,19 @@ fn sessions_are_bounded_and_each_that_ends_makes_room() {
     agents.push(Agent::open(&client));
     assert_eq!(agents[500].call("get_balance", &json!({}))["isError"], false);
     drop(guests);
+}
+
+#[test]
+fn guests_from_one_address_leave_room_for_those_from_another() {
+    let house = House::with(|settings| {
+        let settings = settings.variable("CALDERA__MCP__MAX_GUESTS", 12);
+        settings.variable("CALDERA__SERVER__TRUSTED_PROXIES", "127.0.0.1")
+    });
+    let guest = |address: &str| Client::new(&house.server.url()).with_header("x-forwarded-for", address);
+    let _guests: Vec<Agent> = (0..10).map(|_| Agent::open(&guest("203.0.113.7"))).collect();
+    let full = Agent::ask_to_open(&guest("203.0.113.7")).expect_status(503);
+    assert_eq!(full.error_code(), "overloaded");
+    Agent::ask_to_open(&guest("203.0.113.8")).expect_status(200);
 }
 
 #[test]

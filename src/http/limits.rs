@@ -157,7 +157,7 @@ fn too_many(limit: u32, wait_s: u64) -> ApiError {
 }
 
 /// One client of IPv6 has at least the 64 lower bits to himself.
-fn network_of(address: IpAddr) -> IpAddr {
+pub(super) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),

@@ -22,7 +22,7 @@ mod tools;
 mod visitor;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,6 +40,7 @@ use self::desk::{Desk, Tray};
 use self::login::{Pending, PendingLogins};
 use self::options::{McpOptions, parse_origin};
 use self::server::McpServer;
+use self::session::Opener;
 use self::sessions::{OPENER, Sessions};
 use self::visitor::{Visit, Visitor};
 use super::error::{ApiError, ErrorCode};
@@ -84,7 +85,12 @@ impl Mcp {
     pub fn open(options: McpOptions, parts: McpParts) -> io::Result<Self> {
         let McpParts { keyring, clock } = parts;
         let (desk, tray) = Desk::open();
-        let sessions = Arc::new(Sessions::new(options.clone(), clock.clone(), desk.clone()));
+        let sessions = Arc::new(Sessions::new(
+            options.clone(),
+            clock.clone(),
+            keyring.clone(),
+            desk.clone(),
+        ));
         let (stop, logins) = (CancellationToken::new(), Arc::<PendingLogins>::default());
         let origins = options.allowed_origins.iter().map(|origin| parse_origin(origin));
         let origins: Vec<String> = origins.collect::<Result<_, _>>().map_err(io::Error::other)?;
@@ -136,9 +142,9 @@ impl Mcp {
         self.sessions.spelled(id)
     }
 
-    /// Whether guests, at least, find no room.
-    fn is_full(&self) -> bool {
-        !self.sessions.has_room(None)
+    /// Whether guests from there, at least, find no room.
+    fn is_full(&self, address: Option<IpAddr>) -> bool {
+        !self.sessions.has_room(Opener { owner: None, address })
     }
 }
 
@@ -155,7 +161,7 @@ pub fn start(state: &Data<AppState>, address: SocketAddr) {
     actix_rt::spawn(async move {
         while !state.mcp.stop.is_cancelled() {
             tokio::time::sleep(SWEEP).await;
-            state.mcp.sessions.sweep().await;
+            state.mcp.sessions.sweep();
         }
     });
 }
@@ -211,10 +217,14 @@ async fn pass(request: &HttpRequest, payload: web::Payload, state: &AppState) ->
     let body = read_up_to(request, payload.into_inner(), mcp.options.body_limit_bytes).await?;
     let listens = request.method() == Method::GET;
     let listening = session.as_ref().filter(|_| listens).map(|session| session.listen());
+    let opener = Opener {
+        owner,
+        address: visitor.address,
+    };
     let visit = Arc::new(Visit { visitor, session });
     let converted = request_for_sdk(request, body, visit, session_id.as_deref())?;
-    let answer = OPENER.scope(owner, mcp.service.handle(converted)).await;
-    answer_of_sdk(answer, mcp, listening).await
+    let answer = OPENER.scope(opener, mcp.service.handle(converted)).await;
+    answer_of_sdk(answer, (mcp, opener), listening).await
 }
 
 /// As the protocol has it: the client opens a new one.

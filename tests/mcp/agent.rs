@@ -1,5 +1,7 @@
 //! A client of the protocol by hand, for what the official one hides.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use serde_json::{Value, json};
 
 use crate::support::house::House;
@@ -63,8 +65,11 @@ impl Agent {
     }
 }
 
+/// A request with an id of its own: a session may have several on their way.
 pub fn request(method: &str, parameters: &Value) -> Value {
-    json!({ "jsonrpc": "2.0", "id": 2, "method": method, "params": parameters })
+    static NEXT: AtomicU64 = AtomicU64::new(2);
+    let id = NEXT.fetch_add(1, Ordering::Relaxed);
+    json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": parameters })
 }
 
 pub fn initialize() -> Value {

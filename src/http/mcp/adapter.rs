@@ -15,7 +15,7 @@ use http_body_util::{BodyExt as _, BodyStream, Full};
 use crate::http::error::{ApiError, ErrorCode};
 
 use super::Mcp;
-use super::session::Going;
+use super::session::{Going, Opener};
 use super::visitor::Visit;
 
 pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -67,7 +67,7 @@ pub fn request_for_sdk(
 /// The SDK's answer in our types.
 pub async fn answer_of_sdk(
     answer: http::Response<SdkBody>,
-    mcp: &Mcp,
+    (mcp, opener): (&Mcp, Opener),
     listening: Option<Going>,
 ) -> Result<HttpResponse, ApiError> {
     let (parts, body) = answer.into_parts();
@@ -75,7 +75,7 @@ pub async fn answer_of_sdk(
     let media_type = parts.headers.get(CONTENT_TYPE.as_str());
     let is_json = media_type.is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
     if status.as_u16() >= 400 && !is_json {
-        return Err(refusal(status, body, mcp).await);
+        return Err(refusal((status, body), mcp, opener).await);
     }
     let mut response = HttpResponse::build(status);
     for (name, value) in &parts.headers {
@@ -114,7 +114,7 @@ fn not_taken() -> ApiError {
 }
 
 /// The refusal in the envelope of all errors, with the SDK's words.
-async fn refusal(status: StatusCode, body: SdkBody, mcp: &Mcp) -> ApiError {
+async fn refusal((status, body): (StatusCode, SdkBody), mcp: &Mcp, opener: Opener) -> ApiError {
     let code = match status.as_u16() {
         403 => ErrorCode::OriginNotAllowed,
         404 => ErrorCode::NotFound,
@@ -124,7 +124,9 @@ async fn refusal(status: StatusCode, body: SdkBody, mcp: &Mcp) -> ApiError {
         413 => ErrorCode::PayloadTooLarge,
         415 => ErrorCode::UnsupportedMediaType,
         400..500 => ErrorCode::InvalidRequest,
-        _ if mcp.is_full() => return ApiError::new(ErrorCode::Overloaded).say("Too many sessions are open."),
+        _ if mcp.is_full(opener.address) => {
+            return ApiError::new(ErrorCode::Overloaded).say("Too many sessions are open.");
+        }
         _ => return ApiError::internal("the MCP server", &status),
     };
     let limited = http_body_util::Limited::new(body, REFUSAL_LIMIT_BYTES);

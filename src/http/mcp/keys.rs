@@ -1,7 +1,7 @@
 //! A session's keys: the spend key that its calls are paid by, named after the client and limited by the operator's
 //! option, and the secret key that a sign-in gave it. Both are listed among the merchant's keys, where he may revoke
 //! them, and both end with the session. They are made and revoked by calls of the management interface, so that the
-//! audit log tells of them; where that no longer answers they are revoked without it. A revocation that fails is logged;
+//! audit log tells of them; where that no longer answers, or their secret key was revoked, they are revoked without it. A revocation that fails is logged;
 //! the spend key lapses by itself.
 
 use std::net::IpAddr;
@@ -60,7 +60,7 @@ pub async fn end(state: &State, runner: Option<&Runner>, session: &Session) {
     }
     let Some(granted) = session.granted() else { return };
     let (id, merchant_id) = (granted.key.id, granted.key.merchant.id);
-    if has_deleted(runner, &granted, format!("/v1/secret_keys/{id}")).await {
+    if has_deleted((state, runner), &granted, format!("/v1/secret_keys/{id}")).await {
         return;
     }
     if let Err(error) = secret_keys::revoke(state, merchant_id, id).await
@@ -73,7 +73,7 @@ pub async fn end(state: &State, runner: Option<&Runner>, session: &Session) {
 /// Revokes a session's spend key.
 pub async fn revoke(state: &State, runner: Option<&Runner>, key: SessionKey) {
     let id = key.id;
-    if has_deleted(runner, &key.manager, format!("/v1/spend_keys/{id}")).await {
+    if has_deleted((state, runner), &key.manager, format!("/v1/spend_keys/{id}")).await {
         return;
     }
     let auth = KeyManagerAuth::Secret(key.manager.key);
@@ -99,8 +99,12 @@ fn key_body(state: &State, client: &str, expires_at_ms: i64) -> Map<String, Valu
     body
 }
 
-async fn has_deleted(runner: Option<&Runner>, manager: &Manager, path: String) -> bool {
-    let Some(runner) = runner else { return false };
+/// Whether the management interface did it; it does nothing for a secret key that was revoked meanwhile.
+async fn has_deleted((state, runner): (&State, Option<&Runner>), manager: &Manager, path: String) -> bool {
+    let is_good = state.keyring.find(manager.token.expose()).is_some();
+    let Some(runner) = runner.filter(|_| is_good) else {
+        return false;
+    };
     let answer = runner.run(call(Method::DELETE, path, manager, None)).await;
     answer.is_ok_and(|answer| answer.is_success())
 }

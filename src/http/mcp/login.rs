@@ -1,7 +1,7 @@
 //! Signing a session in by the browser, for agents that came without a credential: the tool `login` gives an address and
 //! a code, the user compares the code and authorises on a page of the dashboard, and the session gets a secret key of
-//! its own, which never leaves this process but in a forward token and ends with the session. The code names the
-//! session to the page and is worth nothing by itself; whoever authorises is told who asks.
+//! its own, which never leaves this process and ends with the session, or at the next start where a crash came between.
+//! The code names the session to the page and is worth nothing by itself; whoever authorises is told who asks.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -21,6 +21,7 @@ use crate::http::error::{ApiError, ErrorCode};
 use crate::http::secret_keys;
 use crate::http::state::AppState;
 use crate::http::time::iso_millis;
+use crate::http::turns::to_the_end;
 
 use super::run::{Outcome, Run};
 use super::session::{KeySlot, Session};
@@ -53,6 +54,12 @@ enum Answer {
     Refused,
 }
 
+/// What a session waits with.
+enum Code {
+    New(Arc<Pending>),
+    Known(Arc<Pending>),
+}
+
 /// Those that wait, by code.
 #[derive(Default)]
 pub struct PendingLogins(Mutex<HashMap<String, Arc<Pending>>>);
@@ -63,24 +70,33 @@ impl PendingLogins {
         waiting.get(code).filter(|pending| pending.is_open(now_ms)).cloned()
     }
 
-    fn of_session(&self, session: &Arc<Session>, now_ms: i64) -> Option<Arc<Pending>> {
-        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_its = |pending: &&Arc<Pending>| std::ptr::eq(pending.session.as_ptr(), Arc::as_ptr(session));
-        waiting
-            .values()
-            .filter(is_its)
-            .find(|pending| pending.is_open(now_ms))
-            .cloned()
-    }
-
-    fn keep(&self, pending: Arc<Pending>, now_ms: i64) {
+    /// The code of a session, which has one at a time: the one that waits, or the one that begins here.
+    fn of_session(
+        &self,
+        session: &Arc<Session>,
+        now_ms: i64,
+        begin: impl FnOnce() -> Result<Pending, ApiError>,
+    ) -> Result<Code, ApiError> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.retain(|_, pending| pending.is_open(now_ms));
-        waiting.insert(pending.code.clone(), pending);
+        let is_its = |pending: &&Arc<Pending>| std::ptr::eq(pending.session.as_ptr(), Arc::as_ptr(session));
+        if let Some(known) = waiting.values().find(is_its) {
+            return Ok(Code::Known(known.clone()));
+        }
+        let pending = Arc::new(begin()?);
+        waiting.insert(pending.code.clone(), pending.clone());
+        Ok(Code::New(pending))
     }
 
-    fn forget(&self, code: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(code);
+    /// Takes a code out for whoever answers it, once.
+    fn take(&self, code: &str) -> Option<Arc<Pending>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(code)
+    }
+
+    /// Puts a code back that could not be answered.
+    fn put_back(&self, pending: Arc<Pending>) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.insert(pending.code.clone(), pending);
     }
 }
 
@@ -93,7 +109,7 @@ impl Pending {
 /// The tool: says who is signed in, or how to be.
 pub async fn login(run: &Run<'_>) -> Result<Outcome, ApiError> {
     run.arguments.require_known(&[])?;
-    let session = match run.visit.standing() {
+    let session = match run.standing() {
         Standing::Spender(_) | Standing::Manager(_) => return signed_in(run).await,
         Standing::Guest => run.visit.session.as_ref(),
     };
@@ -103,10 +119,9 @@ pub async fn login(run: &Run<'_>) -> Result<Outcome, ApiError> {
         ApiError::new(ErrorCode::NotSupported).say(message)
     })?;
     let (logins, now_ms) = (&run.reach.logins, run.reach.clock.now().wall_ms);
-    let Some(pending) = logins.of_session(session, now_ms) else {
-        let pending = Arc::new(begin(run, session, now_ms)?);
-        logins.keep(pending.clone(), now_ms);
-        return Ok(waiting(run, &pending));
+    let pending = match logins.of_session(session, now_ms, || begin(run, session, now_ms))? {
+        Code::New(pending) => return Ok(waiting(run, &pending)),
+        Code::Known(pending) => pending,
     };
     let mut answers = pending.answer.subscribe();
     let heard = tokio::time::timeout(PATIENCE, answers.wait_for(|answer| *answer != Answer::Awaited)).await;
@@ -121,23 +136,41 @@ pub async fn login(run: &Run<'_>) -> Result<Outcome, ApiError> {
     }
 }
 
-/// Gives a waiting session a secret key of this merchant, as this actor wants it.
+/// Gives a waiting session a secret key of this merchant, as this actor wants it. It goes on to its end though the browser
+/// leaves, so that no key is left without its session.
 pub async fn authorize(
     state: &Data<AppState>,
     pending: &Pending,
     merchant: Arc<Merchant>,
     actor: Actor,
 ) -> Result<(), ApiError> {
-    let over = || ApiError::new(ErrorCode::NotFound).say("The session that asked has ended meanwhile.");
     let session = pending.session.upgrade().ok_or_else(over)?;
-    state.mcp.logins.forget(&pending.code);
+    // Whoever presses twice authorises once.
+    let pending = state.mcp.logins.take(&pending.code).ok_or_else(over)?;
+    let state = state.clone();
+    to_the_end(async move {
+        let made = make_manager(&state, &pending, (merchant, actor)).await;
+        let manager = made.inspect_err(|_| state.mcp.logins.put_back(pending.clone()))?;
+        grant(&state, &session, manager).await?;
+        // The tool may not be waiting at the moment; it finds the session signed in.
+        pending.answer.send_replace(Answer::Authorized);
+        Ok(())
+    })
+    .await
+}
+
+async fn make_manager(
+    state: &Data<AppState>,
+    pending: &Pending,
+    (merchant, actor): (Arc<Merchant>, Actor),
+) -> Result<Manager, ApiError> {
     let date = iso_millis(state.now().wall_ms);
     let name = format!(
         "MCP session of {}, {}",
         pending.client,
         date.get(..10).unwrap_or_default()
     );
-    let made = secret_keys::mint(state, merchant.clone(), name).await?;
+    let made = secret_keys::mint_for_session(state, merchant.clone(), name).await?;
     let text = |name: &str| made[name].as_str().unwrap_or_default();
     let id = text("secret_key_id").parse::<SecretKeyId>();
     let id = id.map_err(|_| ApiError::internal("making a session's secret key", &"it has no id"))?;
@@ -150,26 +183,33 @@ pub async fn authorize(
         address: pending.address,
     };
     audit::note(state, deed).await?;
-    let manager = Manager {
+    Ok(Manager {
         token: Secret::new(text("secret_key").to_owned()),
         key: Arc::new(SecretKey { id, merchant }),
-    };
+    })
+}
+
+/// Signs the session in with this key, which ends where the session has ended or is signed in already.
+async fn grant(state: &Data<AppState>, session: &Session, manager: Manager) -> Result<(), ApiError> {
+    let (id, merchant_id) = (manager.key.id, manager.key.merchant.id);
     let slot = session.key.lock().await;
-    if matches!(*slot, KeySlot::Over) {
+    if matches!(*slot, KeySlot::Over) || session.granted().is_some() {
         secret_keys::revoke(state, merchant_id, id).await?;
         return Err(over());
     }
     session.grant(manager);
-    drop(slot);
-    // The tool may not be waiting at the moment; it finds the session signed in.
-    pending.answer.send_replace(Answer::Authorized);
     Ok(())
+}
+
+fn over() -> ApiError {
+    ApiError::new(ErrorCode::NotFound).say("Nobody waits with this code any more.")
 }
 
 /// Tells a waiting session that its user does not want it.
 pub fn refuse(state: &AppState, pending: &Pending) {
-    state.mcp.logins.forget(&pending.code);
-    pending.answer.send_replace(Answer::Refused);
+    if let Some(pending) = state.mcp.logins.take(&pending.code) {
+        pending.answer.send_replace(Answer::Refused);
+    }
 }
 
 /// A name that is shown to people: one line, not long.
@@ -180,7 +220,7 @@ pub fn clean_name(name: &str) -> String {
 
 async fn signed_in(run: &Run<'_>) -> Result<Outcome, ApiError> {
     run.spend_key().await?;
-    let merchant_id = match run.visit.standing() {
+    let merchant_id = match run.standing() {
         Standing::Manager(manager) => Value::from(manager.key.merchant.id.to_string()),
         Standing::Guest | Standing::Spender(_) => Value::Null,
     };

@@ -10,7 +10,7 @@ pub struct McpOptions {
     /// Origins of web pages that may call; programs send none.
     pub allowed_origins: Vec<String>,
     pub max_sessions: usize,
-    /// Of these, sessions without a credential.
+    /// Of these, sessions without a credential: a quarter of them from one address, or ten where that is more.
     pub max_guests: usize,
     pub session_idle_s: u64,
     pub body_limit_bytes: usize,

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::domain::key::KeyStatus;
 use crate::domain::secret::Secret;
+use crate::engine::keyring::{Credential, Keyring};
 use crate::http::error::{ApiError, ErrorCode};
 use crate::http::inside::Shapes;
 
@@ -37,9 +39,9 @@ pub struct Run<'a> {
 
 impl Visit {
     /// What the visitor may do here.
-    pub fn standing(&self) -> Standing {
+    pub fn standing(&self, keyring: &Keyring) -> Standing {
         match &self.session {
-            Some(session) => session.standing(&self.visitor.standing),
+            Some(session) => session.standing(&self.visitor.standing, keyring),
             None => self.visitor.standing.clone(),
         }
     }
@@ -75,10 +77,15 @@ impl Run<'_> {
         }
     }
 
+    /// What its visitor may do at this moment.
+    pub fn standing(&self) -> Standing {
+        self.visit.standing(&self.reach.keyring)
+    }
+
     fn require(&self, need: Need) -> Result<(), ApiError> {
         match need {
             Need::Nothing => Ok(()),
-            Need::SpendKey if matches!(self.visit.standing(), Standing::Guest) => Err(not_signed_in()),
+            Need::SpendKey if matches!(self.standing(), Standing::Guest) => Err(not_signed_in()),
             Need::SpendKey => Ok(()),
             Need::SecretKey => self.manager().map(drop),
         }
@@ -86,7 +93,7 @@ impl Run<'_> {
 
     /// The secret key of this run.
     pub fn manager(&self) -> Result<Manager, ApiError> {
-        match self.visit.standing() {
+        match self.standing() {
             Standing::Manager(manager) => Ok(manager),
             Standing::Guest => Err(not_signed_in()),
             Standing::Spender(_) => Err(ApiError::new(ErrorCode::WrongKeyKind)
@@ -96,7 +103,7 @@ impl Run<'_> {
 
     /// What calls of this run are paid by, and whether it was made for the session.
     pub async fn spend_key(&self) -> Result<(Secret<String>, Shapes), ApiError> {
-        let manager = match self.visit.standing() {
+        let manager = match self.standing() {
             Standing::Guest => return Err(not_signed_in()),
             Standing::Spender(key) => return Ok((key, Shapes::Own)),
             Standing::Manager(manager) => manager,
@@ -107,8 +114,17 @@ impl Run<'_> {
         let mut slot = session.key.lock().await;
         match &*slot {
             KeySlot::Over => return Err(ApiError::new(ErrorCode::NotFound).say("The session has ended.")),
-            KeySlot::Made(key) if key.is_good(now_ms) => return Ok((key.secret.clone(), Shapes::Any)),
-            KeySlot::Made(_) | KeySlot::Empty => {}
+            KeySlot::Made(key) => match self.reach.keyring.find(key.secret.expose()) {
+                None => return Err(key_revoked()),
+                // No other key gets round a pause.
+                Some(Credential::Spend { settings, .. })
+                    if key.is_good(now_ms) || settings.status == KeyStatus::Paused =>
+                {
+                    return Ok((key.secret.clone(), Shapes::Any));
+                }
+                Some(_) => {}
+            },
+            KeySlot::Empty => {}
         }
         let order = KeyOrder {
             manager,
@@ -121,6 +137,10 @@ impl Run<'_> {
         *slot = KeySlot::Made(key);
         Ok((secret, Shapes::Any))
     }
+}
+
+fn key_revoked() -> ApiError {
+    ApiError::new(ErrorCode::InvalidApiKey).say("The session's spend key was revoked, and it gets no other.")
 }
 
 fn not_signed_in() -> ApiError {

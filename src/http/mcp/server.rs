@@ -18,7 +18,7 @@ use crate::http::error::{ApiError, ErrorCode};
 
 use super::arguments::Arguments;
 use super::run::{Outcome, Run};
-use super::session::Session;
+use super::session::{CALLS_MOST, Session};
 use super::tools::{Need, ToolName};
 use super::visitor::{Standing, Visit};
 use super::{Reach, login};
@@ -46,7 +46,7 @@ impl ServerHandler for McpServer {
         _: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let standing = visit(&context)?.standing();
+        let standing = visit(&context)?.standing(&self.0.keyring);
         let tools = ToolName::ALL.iter().filter(|tool| is_shown(**tool, &standing));
         let tools = tools.filter_map(|tool| tool.description()).cloned().collect();
         Ok(ListToolsResult::with_all_items(tools))
@@ -63,7 +63,10 @@ impl ServerHandler for McpServer {
         };
         let visit = visit(&context)?;
         let session = session(&self.0, &visit);
-        let _running = session.as_ref().map(|session| session.run());
+        let running = session.as_ref().map(|session| session.run());
+        if let Some(None) = running {
+            return Ok(refused(&too_many().body()).into());
+        }
         let run = Run {
             reach: &self.0,
             visit,
@@ -89,6 +92,12 @@ impl ServerHandler for McpServer {
     fn get_tool(&self, name: &str) -> Option<Tool> {
         ToolName::find(name)?.description().cloned()
     }
+}
+
+fn too_many() -> ApiError {
+    ApiError::new(ErrorCode::Overloaded).say(format!(
+        "{CALLS_MOST} tools run at once in this session: wait until one of them ends."
+    ))
 }
 
 /// A spend key has no use for what manages; a guest may come to manage.

@@ -2,17 +2,23 @@
 //! it lives in the memory of this process. The spend key is made when it is first needed and revoked when the session
 //! ends; one that a crash leaves behind lapses by itself.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::credential::KeyHash;
 use crate::domain::ids::SpendKeyId;
 use crate::domain::secret::Secret;
+use crate::engine::keyring::Keyring;
+use crate::http::limits::network_of;
 
 use super::visitor::{Manager, Standing};
 
 /// A key that is so near its end is replaced.
 const KEY_MARGIN_MS: i64 = 60_000;
+
+/// How many tools run at once in a session: one whose client reads no answers holds no more than these.
+pub const CALLS_MOST: i64 = 32;
 
 /// What a session's calls are paid by.
 #[derive(Clone)]
@@ -35,10 +41,20 @@ pub enum KeySlot {
     Over,
 }
 
+/// Who opens a session.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Opener {
+    /// His credential; a guest has none.
+    pub owner: Option<KeyHash>,
+    pub address: Option<IpAddr>,
+}
+
 /// A session, and all that must end with it.
 pub struct Session {
     /// The credential that opened it; only who has it may go on with it.
     pub owner: Option<KeyHash>,
+    /// From which network it was opened, where that is known.
+    pub network: Option<IpAddr>,
     /// The second half of its id towards the client: the first stands in log lines.
     pub secret: Secret<String>,
     last_seen_ms: AtomicI64,
@@ -52,17 +68,11 @@ pub struct Session {
 /// Something that goes on in a session, counted until this is dropped.
 pub struct Going(Arc<AtomicI64>);
 
-impl Going {
-    fn on(count: &Arc<AtomicI64>) -> Self {
-        count.fetch_add(1, Ordering::AcqRel);
-        Self(count.clone())
-    }
-}
-
 impl Session {
-    pub fn new(owner: Option<KeyHash>, secret: Secret<String>, now_ms: i64) -> Self {
+    pub fn new(opener: Opener, secret: Secret<String>, now_ms: i64) -> Self {
         Self {
-            owner,
+            owner: opener.owner,
+            network: opener.address.map(network_of),
             secret,
             last_seen_ms: AtomicI64::new(now_ms),
             calls: Arc::default(),
@@ -72,14 +82,17 @@ impl Session {
         }
     }
 
-    /// A tool that runs; its session is not idle.
-    pub fn run(&self) -> Going {
-        Going::on(&self.calls)
+    /// A tool that runs; its session is not idle. `None` where [`CALLS_MOST`] run.
+    pub fn run(&self) -> Option<Going> {
+        let one_more = |count: i64| (count < CALLS_MOST).then_some(count + 1);
+        let begun = self.calls.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more);
+        begun.ok().map(|_| Going(self.calls.clone()))
     }
 
     /// A stream that its client listens to; neither is the session of one who is known.
     pub fn listen(&self) -> Going {
-        Going::on(&self.streams)
+        self.streams.fetch_add(1, Ordering::AcqRel);
+        Going(self.streams.clone())
     }
 
     pub fn is_running(&self) -> bool {
@@ -114,10 +127,18 @@ impl Session {
         *self.granted.lock().unwrap_or_else(PoisonError::into_inner) = Some(manager);
     }
 
+    /// Whether what it stands on is in force: the credential that opened it, and the one that a sign-in gave it. A
+    /// session that has lost either is to end.
+    pub fn holds(&self, keyring: &Keyring) -> bool {
+        let is_known = |owner: KeyHash| keyring.find_by_hash(&owner).is_some();
+        let is_good = |manager: Manager| keyring.find(manager.token.expose()).is_some();
+        self.owner.is_none_or(is_known) && self.granted().is_none_or(is_good)
+    }
+
     /// What the visitor may do in this session.
-    pub fn standing(&self, visitor: &Standing) -> Standing {
+    pub fn standing(&self, visitor: &Standing, keyring: &Keyring) -> Standing {
         match (visitor, self.granted()) {
-            (Standing::Guest, Some(manager)) => Standing::Manager(manager),
+            (Standing::Guest, Some(manager)) if self.holds(keyring) => Standing::Manager(manager),
             (Standing::Guest | Standing::Spender(_) | Standing::Manager(_), _) => visitor.clone(),
         }
     }
