@@ -1,10 +1,12 @@
 //! What the audit log is told of: every thing that is made on the pages, every way in, and how it ended whatever was asked.
 
+use diesel::connection::SimpleConnection as _;
 use serde_json::{Value, json};
 
+use crate::support::crowd::{Connection, Leave, crowd, request};
 use crate::support::house::House;
 use crate::support::http::Client;
-use crate::support::server::secret_key;
+use crate::support::server::{eventually, secret_key};
 use crate::support::visitor::{Visitor, hidden};
 
 const SECRETS: &str = "/dashboard/secret_keys";
@@ -36,6 +38,39 @@ fn an_event_has_its_outcome_whatever_was_asked() {
     let first = &events(&client, "customers.create")[2];
     assert_eq!(first["asked"]["zz"], "a\u{fffd}b");
     assert_eq!(first["asked"]["\u{fffd}"]["deep\u{fffd}"], json!(["\u{fffd}"]));
+}
+
+#[test]
+fn a_change_whose_caller_is_gone_is_told_to_its_end() {
+    let house = House::new();
+    let client = house.server.client();
+    let mut blocker = house.database.connect();
+    let lock = "BEGIN; LOCK TABLE spend_keys IN SHARE MODE";
+    blocker.batch_execute(lock).unwrap();
+    let sockets = || {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", house.server.process_id())).unwrap();
+        let links = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        links
+            .filter(|link| link.to_string_lossy().starts_with("socket:"))
+            .count()
+    };
+    crowd(async {
+        let mut connection = Connection::open(house.server.port).await.unwrap();
+        let body = json!({ "name": "left" });
+        let call = request("POST", "/v1/spend_keys", secret_key(), Some(&body));
+        connection.begin(&call).await;
+        let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'spend_keys'::regclass";
+        eventually("the change waits", || house.database.number(waiting) == 1);
+        let open = sockets();
+        connection.leave(Leave::Rst).await;
+        drop(connection);
+        eventually("the server knows that the caller is gone", || sockets() < open);
+    });
+    assert_eq!(events(&client, "spend_keys.create")[0]["status"], Value::Null);
+    blocker.batch_execute("ROLLBACK").unwrap();
+    eventually("its outcome is told", || {
+        events(&client, "spend_keys.create")[0]["status"] == 201
+    });
 }
 
 #[test]
