@@ -204,6 +204,23 @@ mod tests {
     }
 
     #[test]
+    fn a_merchants_plans_are_his_own_and_those_that_are_there() {
+        let tariffs = Tariffs::default();
+        let [one, other] = [1, 2].map(merchant);
+        [one, other].map(|owner| tariffs.put_plan(plan(owner, &[])));
+        let ids = |owner| {
+            tariffs
+                .plans_of(owner)
+                .iter()
+                .map(|plan| plan.plan.id())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(ids(one), [Plan::free_of(one).id()]);
+        tariffs.retire_plan(Plan::free_of(one).id());
+        assert_eq!((ids(one).len(), ids(other).len()), (0, 1));
+    }
+
+    #[test]
     fn a_deleted_meter_leaves_its_slug_and_its_merchants_plans() {
         let tariffs = Tariffs::default();
         let (owner, [old, kept]) = (merchant(1), [meter(1, "chat"), meter(2, "voice")]);

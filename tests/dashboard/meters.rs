@@ -150,3 +150,27 @@ fn another_merchants_meter_is_not_there() {
     assert_eq!(visitor.submit(NEW, &format!("{path}/delete"), &[]).status, 404);
     assert!(!visitor.page(HOME).contains("his"));
 }
+
+#[test]
+fn what_was_changed_of_another_thing_of_the_same_name_is_not_shown() {
+    let (house, visitor) = house_and_visitor();
+    let client = house.server.client();
+    let tiers = json!([{ "start": "0", "rate": "1" }]);
+    let body =
+        json!({ "name": "Pro", "meter_slug": "pro", "rate_type": "fixed", "tier_type": "requests", "tiers": tiers });
+    let meter = client.post("/v1/meters", &body).expect_status(201).json();
+    client
+        .post("/v1/customers", &json!({ "reference_id": "pro" }))
+        .expect_status(201);
+    client
+        .patch("/v1/customers/pro", &json!({ "name": "Jane" }))
+        .expect_status(200);
+    client
+        .patch("/v1/meters/pro", &json!({ "name": "Prose" }))
+        .expect_status(200);
+    let id = meter["meter_id"].as_str().unwrap();
+    let page = visitor.page(&format!("{HOME}/{id}"));
+    assert!(page.contains("<td>create</td>") && page.contains("<td>update</td>"));
+    assert!(!page.contains("customers.update"), "{page}");
+    assert!(page.contains("/dashboard/audit_events?target=prd_"));
+}

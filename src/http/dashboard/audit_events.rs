@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
 use askama::Template;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::http::audit as api;
@@ -20,6 +20,8 @@ use super::visit::Visit;
 const PATH: &str = "/dashboard/audit_events";
 /// Things that have a page, by the nouns of their actions.
 const PAGES: [&str; 5] = ["spend_keys", "customers", "plans", "meters", "webhooks"];
+/// All but what ids are made of.
+const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'_').remove(b'-');
 /// After these the page is gone.
 const ENDS: [&str; 2] = ["delete", "revoke"];
 
@@ -109,7 +111,7 @@ fn page_of(action: &str, target: &str) -> Option<String> {
 
 /// A target may be a merchant's own id, which is any text.
 fn encoded(target: &str) -> String {
-    utf8_percent_encode(target, NON_ALPHANUMERIC).to_string()
+    utf8_percent_encode(target, &ENCODED).to_string()
 }
 
 #[cfg(test)]
