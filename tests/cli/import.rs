@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::{refused, told};
 use crate::support::house::{House, chat};
+use crate::support::scripted::{Scripted, Seen, answer};
 
 const CONFIG: &str = r#"
 model_list:
@@ -45,6 +46,16 @@ model_list:
   - model_name: odd
     litellm_params:
       model: watsonx/ibm/granite
+  - model_name: behind-a-variable
+    litellm_params:
+      model: azure/gpt-4o-mini
+      api_base: os.environ/EU_API_BASE
+    model_info:
+      access_groups: ["house"]
+  - model_name: other-word
+    litellm_params:
+      model: openai/gpt-4o
+      base_url: https://llm.example.com/v1
   - model_name: anthropic/*
     litellm_params:
       model: anthropic/*
@@ -67,9 +78,11 @@ const KEYS: &str = r#"{"keys": [
    "tpm_limit": 1000, "max_parallel_requests": 4, "models": ["small", "sonnet"], "expires": "2099-01-01T00:00:00Z",
    "metadata": {"tags": ["a"]}, "blocked": null},
   {"token": "9911aa", "key_alias": "stopped", "max_budget": null, "blocked": true, "models": []},
+  {"token": "5511aa", "key_alias": "of a group", "models": ["house"], "max_budget": 1},
+  {"token": "4411aa", "key_alias": "too long \u00e4", "max_budget": 99999999999, "models": []},
   {"token": "7711aa", "key_alias": "old", "expires": "2020-01-01 00:00:00", "models": []},
   "only-a-hash"
-], "total_count": 4}"#;
+], "total_count": 6}"#;
 
 struct Desk {
     house: House,
@@ -126,6 +139,7 @@ fn a_proxys_configuration_becomes_a_catalogue_that_the_server_starts_with() {
         ("sonnet", "anthropic/claude-sonnet-4-5"),
         ("local-llama", "10-0-0-5-8000/meta/llama-3"),
         ("nova", "bedrock/amazon.nova-pro-v1:0"),
+        ("other-word", "llm-example-com/gpt-4o"),
     ];
     for (name, expected) in table {
         assert_eq!(target(name).as_deref(), Some(expected), "{carried:#}");
@@ -134,6 +148,18 @@ fn a_proxys_configuration_becomes_a_catalogue_that_the_server_starts_with() {
     assert!(
         catalogue.contains("AZURE_API_KEY_EU") && catalogue.contains("/openai/v1"),
         "{catalogue}"
+    );
+    let variables = carried["variables"].to_string();
+    for name in ["\"AZURE_API_KEY\"", "\"OPENAI_API_KEY\""] {
+        assert!(
+            variables.contains(name) && catalogue.contains(name),
+            "{name}: {carried:#}"
+        );
+    }
+    assert!(
+        !carried["not_carried_over"]
+            .to_string()
+            .contains("litellm_params.base_url")
     );
     assert!(!carried.to_string().contains("sk-ant-in-clear") && !carried.to_string().contains("sk-1234"));
     assert_eq!(
@@ -191,7 +217,7 @@ fn virtual_keys_become_spend_keys_of_the_same_limits_once() {
     let made = answer["keys"]["made"].as_array().unwrap();
     assert_eq!(
         (made.len(), answer["keys"]["skipped"].as_array().unwrap().len()),
-        (2, 2),
+        (3, 3),
         "{answer:#}"
     );
     assert!(made[0]["notes"].to_string().contains("tpm_limit"), "{made:?}");
@@ -208,6 +234,8 @@ fn virtual_keys_become_spend_keys_of_the_same_limits_once() {
         assert_eq!(&key[field], value, "{field}");
     }
     assert_eq!(made[1]["status"], "paused");
+    let of_group = desk.house.key(made[2]["spend_key_id"].as_str().unwrap());
+    assert_eq!(of_group["allowed_models"], json!(["gpt-4o-mini"]));
     let file = std::fs::metadata(&secrets).unwrap();
     assert_eq!(file.permissions().mode() & 0o777, 0o600);
     let written = std::fs::read_to_string(&secrets).unwrap();
@@ -218,6 +246,76 @@ fn virtual_keys_become_spend_keys_of_the_same_limits_once() {
         .expect_status(200);
     let again = desk.ask(&["--keys", &keys, "--force"]);
     assert_eq!(again["keys"]["made"], json!([]), "{again:#}");
+    assert!(
+        again["keys"]["skipped"]
+            .to_string()
+            .contains("caldera keys rotate spk_"),
+        "{again:#}"
+    );
+}
+
+#[test]
+fn nothing_is_written_where_the_keys_cannot_be_kept_or_are_not_all_there() {
+    let desk = Desk::new();
+    let keys = desk.path("keys.json");
+    let nowhere = desk.path("nowhere/secrets");
+    let unkept = desk.import(&["--keys", &keys, "--secrets-out", &nowhere]);
+    let (_, why) = refused(&desk.house, &unkept.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(why.contains("cannot be written"), "{why}");
+    let page = KEYS.replace(r#""total_count": 6"#, r#""total_count": 12, "total_pages": 2"#);
+    std::fs::write(&keys, page).unwrap();
+    let unwhole = desk.import(&["--keys", &keys]);
+    let (_, why) = refused(&desk.house, &unwhole.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(why.contains("6 of 12 keys"), "{why}");
+    assert!(!std::path::Path::new(&desk.path("providers.toml")).exists());
+    assert_eq!(
+        desk.house.database.number("SELECT count(*) AS number FROM spend_keys"),
+        0
+    );
+}
+
+/// A server that makes the first key, does not want the second, and is overloaded from the third on.
+fn failing(seen: &Seen) -> Vec<u8> {
+    let (status, body) = match (seen.method.as_str(), seen.text()) {
+        ("GET", _) => ("200 OK", json!({ "data": [], "has_more": false, "next_cursor": null })),
+        (_, body) if body.contains("team-a") => {
+            let made = json!({ "spend_key_id": "spk_1", "name": "team-a", "key": "lava_sk_first", "status": "active" });
+            ("201 Created", made)
+        }
+        (_, body) if body.contains("stopped") => {
+            let error = json!({ "code": "invalid_request", "status": 400, "message": "Not so." });
+            ("400 Bad Request", json!({ "error": error }))
+        }
+        _ => {
+            let error = json!({ "code": "overloaded", "status": 503, "message": "Later." });
+            ("503 Service Unavailable", json!({ "error": error }))
+        }
+    };
+    answer(
+        status,
+        &[("content-type", "application/json")],
+        body.to_string().as_bytes(),
+    )
+}
+
+#[test]
+fn the_secrets_of_an_import_that_breaks_off_are_shown() {
+    let desk = Desk::new();
+    let server = Scripted::start(failing);
+    let (keys, url) = (desk.path("keys.json"), format!("http://127.0.0.1:{}", server.port));
+    let arguments = desk.import(&["--keys", &keys, "--url", &url, "--json"]);
+    let mut command = desk
+        .house
+        .server
+        .command(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let output = command.env("CALDERA_SECRET_KEY", "aks_live_any").output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["keys"]["made"][0]["key"], "lava_sk_first", "{answer:#}");
+    let skipped = answer["keys"]["skipped"].to_string();
+    assert!(skipped.contains("Not so."), "{skipped}");
+    let why = String::from_utf8(output.stderr).unwrap();
+    assert!(why.contains("Later.") && why.contains("1 keys were made"), "{why}");
 }
 
 #[test]

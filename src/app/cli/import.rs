@@ -26,7 +26,7 @@ use crate::app::catalogues::SHIPPED_PROVIDERS;
 use crate::app::serving::SHIPPED_PRICES;
 
 use carried::Carried;
-use litellm_keys::KeyImport;
+use litellm_keys::{KeyImport, Minting};
 
 #[derive(Debug, Subcommand)]
 pub enum ImportCommand {
@@ -39,9 +39,10 @@ pub struct LitellmArguments {
     /// The proxy's config.yaml.
     config_file: PathBuf,
     /// Its virtual keys as JSON: the answer of GET /key/list?return_full_object=true, or rows of
-    /// LiteLLM_VerificationToken. Spend keys of the same limits are made, with new secrets.
+    /// LiteLLM_VerificationToken. Given once for each page of the list. Spend keys of the same limits are made, with new
+    /// secrets.
     #[arg(long, value_name = "FILE")]
-    keys: Option<PathBuf>,
+    keys: Vec<PathBuf>,
     /// Where the catalogue is written, for files.more_providers.
     #[arg(long, value_name = "FILE", default_value = "litellm-providers.toml")]
     out: PathBuf,
@@ -71,24 +72,41 @@ pub async fn run(command: ImportCommand, (config, place): (&Config, &PlaceArgume
     let mut carried = Carried::from_config(&tree, &shipped, &book)?;
     settings::name_what_is_left(&tree, &mut carried);
     check(&carried)?;
-    let keys = match &arguments.keys {
-        Some(path) => Some(KeyImport::read(&read_file(path)?, &carried, &arguments.request_shape)?),
-        None => None,
-    };
+    let keys = read_keys(&arguments, &carried)?;
     let mut answer = carried.as_json();
     answer["written"] = json!([]);
-    if !arguments.dry_run {
-        answer["written"] = json!(write_files(&arguments, &carried)?);
-    }
-    if let Some(keys) = keys {
-        answer["keys"] = if arguments.dry_run {
-            keys.as_json()
-        } else {
-            let client = Client::open(config, place)?;
-            keys.mint(&client, arguments.secrets_out.as_deref(), output).await?
+    let mut ended = Ok(());
+    if arguments.dry_run {
+        if let Some(keys) = &keys {
+            answer["keys"] = keys.as_json();
+        }
+    } else {
+        let wanted = files(&arguments, &carried)?;
+        // Nothing is written before all that it takes has been found to be there.
+        let minting = match keys {
+            Some(keys) => {
+                let client = Client::open(config, place)?;
+                Some((Minting::begin(client, arguments.secrets_out.as_deref()).await?, keys))
+            }
+            None => None,
         };
+        answer["written"] = json!(write_files(wanted)?);
+        if let Some((minting, keys)) = minting {
+            let minted = minting.make(keys, output).await;
+            answer["keys"] = minted.keys;
+            ended = minted.ended;
+        }
     }
-    output.answer(&answer, |answer| told(answer, &arguments, &carried))
+    output.answer(&answer, |answer| told(answer, &arguments, &carried))?;
+    ended
+}
+
+fn read_keys(arguments: &LitellmArguments, carried: &Carried) -> Result<Option<KeyImport>, Failure> {
+    if arguments.keys.is_empty() {
+        return Ok(None);
+    }
+    let pages: Result<Vec<String>, Failure> = arguments.keys.iter().map(|path| read_file(path)).collect();
+    KeyImport::read(&pages?, carried, &arguments.request_shape).map(Some)
 }
 
 /// Addresses for the shipped rows that wait for one, so that they are known here.
@@ -112,20 +130,25 @@ fn check(carried: &Carried) -> Outcome {
     Ok(())
 }
 
-fn write_files(arguments: &LitellmArguments, carried: &Carried) -> Result<Vec<PathBuf>, Failure> {
+/// What is to be written, where nothing is in the way.
+fn files<'a>(arguments: &'a LitellmArguments, carried: &Carried) -> Result<Vec<(&'a PathBuf, String)>, Failure> {
     let prices = carried.prices().map(|text| (&arguments.prices_out, text));
     let wanted = [Some((&arguments.out, carried.catalogue())), prices];
     let wanted: Vec<(&PathBuf, String)> = wanted.into_iter().flatten().collect();
-    if let Some((path, _)) = wanted.iter().find(|(path, _)| path.exists() && !arguments.force) {
-        return Err(Failure::Failed(format!(
+    match wanted.iter().find(|(path, _)| path.exists() && !arguments.force) {
+        None => Ok(wanted),
+        Some((path, _)) => Err(Failure::Failed(format!(
             "{} is there already; --force writes over it",
             path.display()
-        )));
+        ))),
     }
+}
+
+fn write_files(wanted: Vec<(&PathBuf, String)>) -> Result<Vec<&PathBuf>, Failure> {
     let mut written = Vec::new();
     for (path, text) in wanted {
         write_whole(path, &text)?;
-        written.push(path.clone());
+        written.push(path);
     }
     Ok(written)
 }

@@ -17,9 +17,10 @@ use price::Shelf;
 use row::{Row, has_form_of_its_own};
 
 /// What is read of an entry, or goes without saying.
-const READ: [&str; 8] = [
+const READ: [&str; 9] = [
     "model",
     "api_base",
+    "base_url",
     "api_key",
     "api_version",
     "custom_llm_provider",
@@ -41,6 +42,8 @@ pub struct Carried {
     rows: Vec<Row>,
     /// A name, and `provider/model`.
     models: Vec<(String, String)>,
+    /// A group that keys may name, and the names of its models.
+    groups: BTreeMap<String, Vec<String>>,
     /// A variable, and what it must hold.
     variables: BTreeMap<String, String>,
     /// Entries of a price file.
@@ -71,6 +74,7 @@ impl Carried {
         carried.name_parameters(list);
         carried.name_keys(&deployments, shipped);
         carried.name_models(&deployments);
+        carried.group_models(list);
         Ok(carried)
     }
 
@@ -85,6 +89,12 @@ impl Carried {
     pub fn target(&self, name: &str) -> Option<&str> {
         let found = self.models.iter().find(|(known, _)| known == name);
         found.map(|(_, target)| target.as_str())
+    }
+
+    /// The names of the models of an access group; none where it is no group.
+    pub fn group(&self, name: &str) -> Vec<&str> {
+        let names = self.groups.get(name).into_iter().flatten();
+        names.map(String::as_str).collect()
     }
 
     /// One more name for what another stands for.
@@ -188,6 +198,18 @@ impl Carried {
                 format!("litellm_params.{param} ({})", names.join(", ")),
                 why_not(&param),
             );
+        }
+    }
+
+    fn group_models(&mut self, list: &[Value]) {
+        for entry in list {
+            let Some(name) = entry["model_name"].as_str() else {
+                continue;
+            };
+            let groups = entry["model_info"]["access_groups"].as_array().into_iter().flatten();
+            for group in groups.filter_map(Value::as_str) {
+                self.groups.entry(group.to_owned()).or_default().push(name.to_owned());
+            }
         }
     }
 

@@ -45,7 +45,8 @@ pub(super) fn expanded(url: &str, env: Env<'_>) -> String {
         return url.to_owned();
     };
     let (name, default) = inside.split_once(":-").unwrap_or((inside, ""));
-    let value = env(name).map(|value| value.trim().to_owned());
+    // Addresses are often kept with a slash at the end, and what follows here begins with one.
+    let value = env(name).map(|value| value.trim().trim_end_matches('/').to_owned());
     let value = value.filter(|value| !value.is_empty());
     format!("{before}{}{behind}", value.unwrap_or_else(|| default.to_owned()))
 }
@@ -66,4 +67,21 @@ pub(super) fn address(name: &str, text: &str) -> Result<Url, CatalogueError> {
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
     Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_in_a_variable_may_end_in_a_slash() {
+        let env = |name: &str| (name == "EU").then(|| " https://eu.example.com/ ".to_owned());
+        for (url, expected) in [
+            ("${EU}/openai/v1", "https://eu.example.com/openai/v1"),
+            ("${EU:-https://unset.invalid}/v1", "https://eu.example.com/v1"),
+            ("${US:-https://unset.invalid}/v1", "https://unset.invalid/v1"),
+        ] {
+            assert_eq!(expanded(url, &env), expected);
+        }
+    }
 }

@@ -45,13 +45,13 @@ impl Row {
     /// The variable of its key, and what it must hold.
     pub fn variable(&self) -> Option<(String, String)> {
         let variable = match &self.key {
-            KeyPlace::Usual => return None,
+            KeyPlace::None | KeyPlace::Usual => return None,
             KeyPlace::Variable(name) => name.clone(),
             KeyPlace::InFile => format!("{}_API_KEY", capitals(&self.name)),
         };
         let holds = match self.key {
             KeyPlace::InFile => format!("the key of {} that stands in the file", self.name),
-            KeyPlace::Usual | KeyPlace::Variable(_) => format!("the key of {}", self.name),
+            KeyPlace::None | KeyPlace::Usual | KeyPlace::Variable(_) => format!("the key of {}", self.name),
         };
         Some((variable, holds))
     }
@@ -77,7 +77,7 @@ impl Row {
                 set("output_cap_field", toml::Value::from("max_completion_tokens"));
             }
             // What needs no key takes one all the same.
-            _ if self.key == KeyPlace::Usual => set("credential", toml::Value::from("none")),
+            _ if self.key == KeyPlace::None => set("credential", toml::Value::from("none")),
             _ => {}
         }
         if let KeyPlace::Variable(name) = &self.key {
@@ -104,7 +104,7 @@ impl KeyPlace {
     /// What a variable must hold for it; nothing where the usual one has it.
     pub fn told(&self) -> Option<String> {
         match self {
-            Self::Usual => None,
+            Self::None | Self::Usual => None,
             Self::Variable(name) => Some(format!("what {name} holds")),
             Self::InFile => Some("the key that stands in the file".to_owned()),
         }

@@ -5,6 +5,8 @@ use serde_json::Value;
 
 use crate::domain::money::Money;
 
+use super::wanted::is_set;
+
 /// What bounds a key's spend.
 pub enum Limit {
     None,
@@ -12,27 +14,72 @@ pub enum Limit {
     Some { amount: Money, cycle: &'static str },
 }
 
-/// A budget that never begins again is carried over as what is left of it.
-pub fn spend_limit(row: &Value, notes: &mut Vec<String>) -> Result<Limit, String> {
-    let Some(budget) = dollars(&row["max_budget"])? else {
-        return Ok(Limit::None);
-    };
-    let duration = row["budget_duration"].as_str().unwrap_or_default();
-    let cycle = cycle_of(duration, notes);
-    let spent = dollars(&row["spend"])?.unwrap_or(Money::ZERO);
-    let amount = if cycle == "total" {
-        budget.saturating_sub(spent)
-    } else {
-        budget
-    };
-    if cycle != "total" && spent > Money::ZERO {
-        notes.push(format!("the {spent} spent in this cycle begin at nothing"));
+/// The limits of a key: its own, and where it has none those of the budget that it belongs to.
+pub struct Limits<'r> {
+    row: &'r Value,
+    budget: &'r Value,
+}
+
+impl<'r> Limits<'r> {
+    pub fn of(row: &'r Value) -> Self {
+        Self {
+            row,
+            budget: &row["litellm_budget_table"],
+        }
     }
-    if amount <= Money::ZERO {
-        notes.push("its budget is used up: it is paused and has no limit yet".to_owned());
-        return Ok(Limit::UsedUp);
+
+    pub fn get(&self, field: &str) -> &'r Value {
+        let own = &self.row[field];
+        if own.is_null() { &self.budget[field] } else { own }
     }
-    Ok(Limit::Some { amount, cycle })
+
+    /// A whole number that bounds something.
+    pub fn count(&self, field: &str) -> Result<Option<u64>, String> {
+        let value = self.get(field);
+        match value.as_u64() {
+            None if value.is_null() => Ok(None),
+            None => Err(format!("its {field} {value} is no whole number")),
+            count => Ok(count),
+        }
+    }
+
+    /// What bounds it that the row does not hold, or that is more than there can be here.
+    pub fn stand_elsewhere(&self) -> Option<String> {
+        let id = self.row["budget_id"].as_str().filter(|id| !id.is_empty());
+        match id {
+            Some(id) if !self.budget.is_object() => Some(format!("its budget {id} is not in the export")),
+            Some(_) | None if is_set(self.get("budget_limits")) => Some("it has several budgets at once".to_owned()),
+            Some(_) | None => None,
+        }
+    }
+
+    /// A budget that never begins again is carried over as what is left of it.
+    pub fn spend_limit(&self, notes: &mut Vec<String>) -> Result<Limit, String> {
+        let holder = if self.row["max_budget"].is_null() {
+            self.budget
+        } else {
+            self.row
+        };
+        let Some(budget) = dollars(&holder["max_budget"])? else {
+            return Ok(Limit::None);
+        };
+        let duration = holder["budget_duration"].as_str().unwrap_or_default();
+        let cycle = cycle_of(duration, notes);
+        let spent = dollars(&self.row["spend"])?.unwrap_or(Money::ZERO);
+        let amount = if cycle == "total" {
+            budget.saturating_sub(spent)
+        } else {
+            budget
+        };
+        if cycle != "total" && spent > Money::ZERO {
+            notes.push(format!("the {spent} spent in this cycle begin at nothing"));
+        }
+        if amount <= Money::ZERO {
+            notes.push("its budget is used up: it is paused and has no limit yet".to_owned());
+            return Ok(Limit::UsedUp);
+        }
+        Ok(Limit::Some { amount, cycle })
+    }
 }
 
 /// A number of dollars by its digits, to the nano-dollar.
