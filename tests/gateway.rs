@@ -284,4 +284,20 @@ fn usage_is_summed_by_day() {
     assert_eq!(nanos(&usage["totals"]["total_cost"]), costs);
     assert_eq!(usage["totals"]["total_requests"], 3);
     assert_eq!(usage["items"].as_array().unwrap().len(), 1);
+    let table = secret
+        .get("/v1/usage?start=2020-01-01T00:00:00%2B02:00&format=csv")
+        .expect_status(200)
+        .text();
+    let lines: Vec<&str> = table.trim_end().split("\r\n").collect();
+    assert_eq!(
+        lines[0],
+        "date,start,end,total_requests,total_usage_tokens,total_cost,total_charge"
+    );
+    let day = &usage["items"][0];
+    let cells: Vec<&str> = lines[1].split(',').collect();
+    assert_eq!(
+        (lines.len(), cells[0], cells[3]),
+        (2, day["date"].as_str().unwrap(), "3")
+    );
+    assert_eq!(cells[5], day["total_cost"]);
 }

@@ -9,12 +9,24 @@ use crate::domain::money::Money;
 use crate::storage::usage::{UsageDay, UsageFigures, UsagePeriod, by_day, last_ms_of_quarter};
 
 use super::auth::SecretKeyAuth;
+use super::csv::{self, Format};
 use super::error::ApiError;
 use super::query::Query;
 use super::requests::read_filter;
 use super::state::AppState;
 
-/// GET.
+/// The columns of a table of days; older words for the same are left out.
+const COLUMNS: [csv::Column; 7] = [
+    ("date", "/date"),
+    ("start", "/start"),
+    ("end", "/end"),
+    ("total_requests", "/total_requests"),
+    ("total_usage_tokens", "/total_usage_tokens"),
+    ("total_cost", "/total_cost"),
+    ("total_charge", "/total_charge"),
+];
+
+/// GET; `format=csv` gives a row for each day.
 pub async fn retrieve(auth: SecretKeyAuth, state: web::Data<AppState>, query: Query) -> Result<HttpResponse, ApiError> {
     let now_ms = state.now().wall_ms;
     let start = query
@@ -36,6 +48,7 @@ pub async fn retrieve(auth: SecretKeyAuth, state: web::Data<AppState>, query: Qu
         end_ms,
         utc_offset_s: zone.local_minus_utc(),
     };
+    let format = Format::read(&query)?;
     let merchant_id = auth.merchant_id();
     let filter = read_filter(&query, &state, merchant_id)?;
     let report = state
@@ -48,7 +61,13 @@ pub async fn retrieve(auth: SecretKeyAuth, state: web::Data<AppState>, query: Qu
         Value::Object(item)
     };
     let items: Vec<Value> = report.days.iter().map(day).collect();
-    Ok(HttpResponse::Ok().json(json!({ "items": items, "totals": figures(&report.totals) })))
+    match format {
+        Format::Json => Ok(HttpResponse::Ok().json(json!({ "items": items, "totals": figures(&report.totals) }))),
+        Format::Csv => {
+            let rows: Vec<Vec<String>> = items.iter().map(|item| csv::cells(item, &COLUMNS)).collect();
+            csv::whole("usage", &csv::heads(&COLUMNS), &rows)
+        }
+    }
 }
 
 fn figures(figures: &UsageFigures) -> Map<String, Value> {

@@ -310,9 +310,10 @@ fn figures(walker: &mut Walker, house: &House) {
     for list in ["customers", "plans", "meters", "webhooks"] {
         walker.get(&format!("/v1/{list}?search=chat"));
     }
-    for table in ["requests", "spend_keys", "customers", "traffic"] {
+    let usage = "usage?start=2020-01-01T00:00:00Z&";
+    for table in ["requests?", "spend_keys?", "customers?", "traffic?", usage] {
         let answer = walker
-            .go("GET", &format!("/v1/{table}?format=csv"), None)
+            .go("GET", &format!("/v1/{table}format=csv"), None)
             .expect_status(200);
         assert_eq!(answer.header("content-type"), Some("text/csv; charset=utf-8"));
     }

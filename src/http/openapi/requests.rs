@@ -61,7 +61,13 @@ pub fn usage() -> Part {
         .thing("UsageReport", report)
         .get(
             &["/v1/usage"],
-            filtered(call).answers(200, "The days and their sums.", the("UsageReport")),
+            filtered(call)
+                .answers(
+                    200,
+                    "The days and their sums; as a table a row for each day.",
+                    the("UsageReport"),
+                )
+                .or_table(),
         )
 }
 
