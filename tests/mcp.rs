@@ -1,7 +1,7 @@
 //! The MCP server: the official client's SDK with every tool, and what the protocol's own rules ask of its transport.
 //! Sessions are bounded in number and time, are only their owner's, and take their spend keys with them.
 
-mod agent;
+pub mod agent;
 mod sign_in;
 mod transport;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::mcp::agent::Agent;
 use crate::support::certificates::Certificates;
 use crate::support::house::{chat, chat_stream};
 use crate::support::http::{Answer, Client};
@@ -118,6 +119,28 @@ fn a_signal_puts_in_force_what_can_change_and_names_what_waits() {
     assert_eq!(state(&office), "closed");
     assert_eq!(office.operator("/operator/retention")["requests"]["days"], Value::Null);
     assert!(office.simulator.ledger()["completed"].as_i64().unwrap() >= 4);
+}
+
+#[test]
+fn a_signal_that_has_more_logged_has_no_prompt_key_or_session_logged() {
+    let office = Office::new("", "sim");
+    office.reload("[log]\nfilter = \"trace,rmcp=trace\"\n", READ);
+    let agent = Agent::open(&office.server.client());
+    let prompt = "the-prompt-that-nobody-may-read";
+    let prompted = json!({ "model": "gpt-4o-mini", "messages": prompt, "max_tokens": 8 });
+    assert_ne!(agent.call("prompt", &prompted)["isError"], true);
+    let minted = agent.call("create_spend_key", &json!({ "name": "minted by an agent" }));
+    let key = minted["structuredContent"]["key"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{minted}"));
+    eventually("the calls are logged", || {
+        office.server.stderr().contains("a call ended")
+    });
+    let log = office.server.stderr();
+    for secret in [prompt, key, agent.session_id()] {
+        let line = log.lines().find(|line| line.contains(secret));
+        assert!(line.is_none(), "{}", line.unwrap_or_default());
+    }
 }
 
 fn state(office: &Office) -> Value {

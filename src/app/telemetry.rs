@@ -5,6 +5,7 @@
 use std::sync::OnceLock;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt;
 use tracing_subscriber::reload;
 
@@ -14,7 +15,7 @@ use super::config::{LogFormat, LogOptions};
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     #[error("not a log filter: {0}")]
-    Filter(#[from] tracing_subscriber::filter::ParseError),
+    Filter(#[from] ParseError),
     #[error("logging was started twice")]
     Started,
     #[error("the log filter cannot be changed: {0}")]
@@ -29,8 +30,7 @@ static REPLACE: OnceLock<Replace> = OnceLock::new();
 
 /// Starts logging for the whole process.
 pub fn start(options: &LogOptions) -> Result<(), TelemetryError> {
-    // The SDK of the protocol tells of each session, by its id; what fails is told to the agent.
-    let filter = EnvFilter::try_new(format!("rmcp=off,{}", options.filter))?;
+    let filter = parsed(&options.filter)?;
     let subscriber = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let (started, replace): (_, Replace) = match options.format {
         LogFormat::Text => {
@@ -52,11 +52,17 @@ pub fn start(options: &LogOptions) -> Result<(), TelemetryError> {
 
 /// Logs by another filter from now on; nothing changes where it is refused, or where logging was never started.
 pub fn set_filter(filter: &str) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(filter)?;
+    let filter = parsed(filter)?;
     match REPLACE.get() {
         Some(replace) => replace(filter).map_err(|error| TelemetryError::Reload(error.to_string())),
         None => Ok(()),
     }
+}
+
+/// What the operator asks for, and behind it what no filter takes back: the SDK of the agents' protocol tells of each
+/// session by its id, and of each call with all that is in it.
+fn parsed(filter: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::try_new(format!("{filter},rmcp=off"))
 }
 
 fn is_terminal() -> bool {

@@ -53,6 +53,10 @@ impl Agent {
         message["result"].clone()
     }
 
+    pub fn session_id(&self) -> &str {
+        &self.pairs.last().expect("a session has an id").1
+    }
+
     pub fn end(self) {
         self.client.delete("/mcp").expect_status(202);
     }
