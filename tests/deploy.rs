@@ -2,6 +2,7 @@
 //! the chart need an engine and a cluster, which are not here.
 
 mod chart;
+mod image;
 
 use std::fs;
 use std::path::{Path, PathBuf};
