@@ -104,6 +104,31 @@ fn make_calls(house: &House) -> (u64, u64) {
 }
 
 #[test]
+fn no_sample_of_a_demo_is_there_twice() {
+    let database = crate::support::postgres::database();
+    let settings = ServerSettings::default().database(&database.url).argument("--demo");
+    let server = settings.start();
+    server
+        .client()
+        .post("/v1/chat/completions", &chat("output_tokens=1"))
+        .expect_status(200);
+    server
+        .client()
+        .post("/v1/messages", &message("output_tokens=1"))
+        .expect_status(200);
+    let text = Client::new(&server.operator_url())
+        .get("/metrics")
+        .expect_status(200)
+        .text();
+    promtool(&["check", "metrics"], &text);
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    let names: Vec<&str> = samples.filter_map(|line| Some(line.rsplit_once(' ')?.0)).collect();
+    let mut seen = std::collections::HashSet::new();
+    let twice: Vec<_> = names.iter().filter(|name| !seen.insert(**name)).collect();
+    assert!(twice.is_empty() && names.len() > 50, "{twice:?}");
+}
+
+#[test]
 fn a_scrape_is_what_prometheus_takes_and_says_what_was_called() {
     let house = House::with(with_books_checked);
     let (input, output) = make_calls(&house);

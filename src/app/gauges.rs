@@ -26,6 +26,9 @@ const SECOND_LOOK: Duration = Duration::from_secs(1);
 /// Brings the gauges up to date each second; they are read by whoever asks for the metrics.
 pub fn watch(shared: &Shared, gateway: Arc<Gateway>, journal: &Arc<Journal>) {
     let (metrics, clock, journal) = (shared.metrics.clone(), shared.clock.clone(), Arc::downgrade(journal));
+    metrics
+        .journal_shed_bytes
+        .set(journal.upgrade().map_or(0, |journal| journal.shed_bytes()));
     actix_rt::spawn(async move {
         while let Some(journal) = journal.upgrade() {
             let backlog = journal.backlog();

@@ -103,6 +103,8 @@ pub struct Metrics {
     /// Times that a provider was left alone because it failed again and again.
     pub circuits_opened: Counter,
     pub journal_backlog_bytes: Gauge,
+    /// At how many of these bytes new calls are refused.
+    pub journal_shed_bytes: Gauge,
     pub journal_backlog_records: Gauge,
     /// Since when something has stood in the journal that Postgres does not have, in milliseconds; 0 where nothing has.
     pub journal_lag_ms: Gauge,

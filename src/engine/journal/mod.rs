@@ -12,8 +12,9 @@ mod segment;
 mod shared;
 pub mod tail;
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -82,9 +83,10 @@ pub struct JournalDirectory {
 }
 
 impl JournalDirectory {
-    /// Makes the directory where needed and locks it; `WouldBlock` where another process holds it.
+    /// Makes the directory where needed, for its owner alone, and locks it; `WouldBlock` where another process holds it.
     pub fn lock(path: &Path) -> io::Result<Self> {
         fs::create_dir_all(path)?;
+        fs::set_permissions(path, Permissions::from_mode(0o700))?;
         let lock = File::create(path.join("lock"))?;
         lock.try_lock()?;
         Ok(Self {
@@ -155,6 +157,11 @@ impl Journal {
     /// Bytes of segments that Postgres does not have whole.
     pub fn size_bytes(&self) -> u64 {
         self.space.used()
+    }
+
+    /// At how many of them new calls are refused.
+    pub fn shed_bytes(&self) -> u64 {
+        self.space.shed_above()
     }
 
     /// How far each lane is written.

@@ -147,6 +147,11 @@ impl Space {
         self.used() >= self.shed_above
     }
 
+    /// From how many bytes on new calls are refused.
+    pub fn shed_above(&self) -> u64 {
+        self.shed_above
+    }
+
     /// Bytes of all segments but the spares.
     pub fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)

@@ -106,12 +106,17 @@ impl Metrics {
     }
 
     fn show_gauges(&self, into: &mut Exposition) {
-        let gauges: [(&'static str, &Gauge, &str); 5] = [
+        let gauges: [(&'static str, &Gauge, &str); 6] = [
             ("caldera_calls_in_flight", &self.calls_in_flight, "Calls that run."),
             (
                 "caldera_journal_backlog_bytes",
                 &self.journal_backlog_bytes,
                 "Bytes of the journal's segments on the disk.",
+            ),
+            (
+                "caldera_journal_shed_bytes",
+                &self.journal_shed_bytes,
+                "At how many bytes of the journal new calls are refused.",
             ),
             (
                 "caldera_journal_backlog_records",

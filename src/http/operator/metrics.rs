@@ -2,6 +2,8 @@
 //! because it costs next to nothing: circuits, credentials, the database pool, the process. Nothing here waits for
 //! Postgres or for a worker.
 
+use std::sync::Arc;
+
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpResponse, web};
 
@@ -10,6 +12,7 @@ use super::process;
 use crate::domain::spend::Now;
 use crate::engine::metrics::text::{Exposition, Kind, Labels};
 use crate::gateway::breaker::Condition;
+use crate::gateway::provider::{CredentialCounts, Provider};
 use crate::gateway::{Gateway, figures_name};
 use crate::http::state::AppState;
 
@@ -34,39 +37,76 @@ fn show_build(into: &mut Exposition) {
         .sample(&labels, 1);
 }
 
+/// What is shown under one name. All simulated providers have one, and a name is shown once.
+struct Shown<'a> {
+    name: &'a str,
+    /// The worst of them.
+    circuit: Option<Condition>,
+    credentials: CredentialCounts,
+}
+
 /// Providers that have a credential or a circuit that is not closed; all others are only a name in the catalogue.
-fn show_providers(into: &mut Exposition, gateway: &Gateway, now: Now) {
-    let providers = gateway.providers();
-    let shown = providers.iter().map(|provider| {
+fn shown<'a>(providers: &'a [Arc<Provider>], gateway: &Gateway, now: Now) -> Vec<Shown<'a>> {
+    let mut by_name: Vec<Shown<'_>> = Vec::new();
+    for provider in providers {
         let circuit = gateway
             .breakers()
             .find(provider)
             .map(|circuit| circuit.view().condition);
-        (provider, circuit, provider.credential_counts(now))
-    });
-    let is_used = |circuit: Option<Condition>, all: usize| {
-        all > 0 || circuit.is_some_and(|condition| condition != Condition::Closed { failures_in_a_row: 0 })
-    };
-    let shown: Vec<_> = shown
-        .filter(|(_, circuit, credentials)| is_used(*circuit, credentials.all))
-        .collect();
+        let (name, credentials) = (figures_name(provider), provider.credential_counts(now));
+        let is_quiet = circuit.is_none_or(|condition| condition == Condition::Closed { failures_in_a_row: 0 });
+        if credentials.all == 0 && is_quiet {
+            continue;
+        }
+        match by_name.iter_mut().find(|known| known.name == name) {
+            Some(known) => {
+                known.circuit = known
+                    .circuit
+                    .into_iter()
+                    .chain(circuit)
+                    .max_by_key(|condition| badness(*condition));
+                known.credentials.all += credentials.all;
+                known.credentials.cooling += credentials.cooling;
+            }
+            None => by_name.push(Shown {
+                name,
+                circuit,
+                credentials,
+            }),
+        }
+    }
+    by_name
+}
+
+fn show_providers(into: &mut Exposition, gateway: &Gateway, now: Now) {
+    let providers = gateway.providers();
+    let shown = shown(&providers, gateway, now);
     let help = "The state of a provider's circuit: 1 for the one it is in. An open one means that it is left alone.";
     into.family("caldera_provider_circuit", Kind::Gauge, help);
-    for (provider, circuit, _) in &shown {
+    for Shown { name, circuit, .. } in &shown {
         let Some(circuit) = circuit else { continue };
         for state in CIRCUIT_STATES {
-            let labels = Labels::new(&[("gen_ai_provider_name", figures_name(provider)), ("state", state)]);
+            let labels = Labels::new(&[("gen_ai_provider_name", name), ("state", state)]);
             into.sample(&labels, u8::from(state == word(*circuit)));
         }
     }
     let help = "The operator's credentials at a provider: ready, or cooling after the provider turned one away.";
     into.family("caldera_provider_credentials", Kind::Gauge, help);
-    for (provider, _, credentials) in &shown {
+    for Shown { name, credentials, .. } in &shown {
         let ready = credentials.all.saturating_sub(credentials.cooling);
         for (state, count) in [("cooling", credentials.cooling), ("ready", ready)] {
-            let labels = Labels::new(&[("gen_ai_provider_name", figures_name(provider)), ("state", state)]);
+            let labels = Labels::new(&[("gen_ai_provider_name", name), ("state", state)]);
             into.sample(&labels, count);
         }
+    }
+}
+
+/// Which of several is shown.
+const fn badness(condition: Condition) -> u8 {
+    match condition {
+        Condition::Closed { .. } => 0,
+        Condition::HalfOpen => 1,
+        Condition::Open { .. } => 2,
     }
 }
 
