@@ -46,6 +46,26 @@ fn a_key_has_every_limit_that_its_flags_say() {
 }
 
 #[test]
+fn an_edit_of_a_limit_leaves_its_cycle_and_its_burst_as_they_were() {
+    let house = House::new();
+    let create =
+        "keys create --budget 5.00 --cycle daily --request-limit 100 --request-cycle weekly --rpm 60 --burst 5";
+    let made = house.server.ask(&create.split(' ').collect::<Vec<_>>());
+    let id = made["spend_key_id"].as_str().unwrap();
+    let edit = |flags: &str| {
+        let words = format!("keys edit {id} {flags}");
+        house.server.ask(&words.split(' ').collect::<Vec<_>>())
+    };
+    let edited = edit("--spend-limit 7.00 --request-limit 50 --rpm 100");
+    assert_eq!(edited["spend_limit"], json!({ "amount": "7.00", "cycle": "daily" }));
+    assert_eq!(edited["request_limit"], json!({ "count": 50, "cycle": "weekly" }));
+    assert_eq!(edited["rate_limit"], json!({ "rpm": 100, "burst": 5 }));
+    let edited = edit("--spend-limit 7.00 --cycle monthly --burst 9 --rpm 100");
+    assert_eq!(edited["spend_limit"]["cycle"], "monthly");
+    assert_eq!(edited["rate_limit"]["burst"], 9);
+}
+
+#[test]
 fn a_script_takes_the_secret_alone_and_the_key_is_paused_rotated_and_revoked() {
     let house = House::new();
     let secret = told(&house, &["keys", "create", "--name", "scripted", "--quiet"]);

@@ -22,9 +22,15 @@ pub enum KeyCommand {
     /// Changes the settings of a spend key that are given.
     Edit(Box<EditArguments>),
     /// Refuses the calls of a spend key until it is resumed.
-    Pause { ids: Vec<String> },
+    Pause {
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
     /// Takes the calls of a spend key again.
-    Resume { ids: Vec<String> },
+    Resume {
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
     /// Gives a key a new secret and shows it this once.
     Rotate {
         id: String,
@@ -143,14 +149,14 @@ pub async fn run(command: KeyCommand, client: &Client, output: Output) -> Outcom
             output.answer(&found, show)
         }
         KeyCommand::Edit(arguments) => {
-            let mut body = arguments.flags.body(Utc::now())?;
-            body.extend(arguments.name.map(|name| ("name".to_owned(), Value::from(name))));
-            if body.is_empty() {
+            if arguments.flags.is_empty() && arguments.name.is_none() {
                 return Err(Failure::Usage(
                     "no setting is given; see `caldera keys edit --help`".to_owned(),
                 ));
             }
             let path = path_of(&arguments.id, "spend key", Kind::Spend)?;
+            let mut body = arguments.flags.change(&client.get(&path).await?, Utc::now())?;
+            body.extend(arguments.name.map(|name| ("name".to_owned(), Value::from(name))));
             output.answer(&client.patch(&path, &Value::Object(body)).await?, show)
         }
         KeyCommand::Pause { ids } => set_status(&ids, "paused", client, output).await,

@@ -17,14 +17,16 @@ pub struct SpendFlags {
     #[arg(long, visible_alias = "budget", value_name = "DOLLARS")]
     pub spend_limit: Option<String>,
     /// When what is spent begins at nothing again.
-    #[arg(long, value_parser = CYCLES, requires = "spend_limit", default_value = "total")]
-    pub cycle: String,
+    /// Else as it was, and total of a new limit.
+    #[arg(long, value_parser = CYCLES, requires = "spend_limit")]
+    pub cycle: Option<String>,
     /// Requests in a cycle of --request-cycle.
     #[arg(long, value_name = "COUNT")]
     pub request_limit: Option<String>,
     /// When the requests begin at nothing again.
-    #[arg(long, value_parser = CYCLES, requires = "request_limit", default_value = "daily")]
-    pub request_cycle: String,
+    /// Else as it was, and daily of a new limit.
+    #[arg(long, value_parser = CYCLES, requires = "request_limit")]
+    pub request_cycle: Option<String>,
     /// Requests a minute.
     #[arg(long, value_name = "COUNT")]
     pub rpm: Option<String>,
@@ -69,8 +71,13 @@ impl SpendFlags {
         self.body(Utc::now()).is_ok_and(|body| body.is_empty())
     }
 
-    /// The fields that they set.
+    /// The fields that they set of a new key.
     pub fn body(&self, now: DateTime<Utc>) -> Result<Map<String, Value>, Failure> {
+        self.change(&Value::Null, now)
+    }
+
+    /// The fields that they change of this key. What a limit has beside its number stays where it is not given.
+    pub fn change(&self, key: &Value, now: DateTime<Utc>) -> Result<Map<String, Value>, Failure> {
         let mut body = Map::new();
         let mut set = |name: &str, value: Option<Value>| {
             if let Some(value) = value {
@@ -80,20 +87,22 @@ impl SpendFlags {
         set(
             "spend_limit",
             or_none(self.spend_limit.as_deref(), |amount| {
-                Ok(json!({ "amount": amount, "cycle": self.cycle }))
+                let cycle = cycle(&self.cycle, &key["spend_limit"], "total");
+                Ok(json!({ "amount": amount, "cycle": cycle }))
             })?,
         );
         set(
             "request_limit",
             or_none(self.request_limit.as_deref(), |count| {
-                Ok(json!({ "count": whole("--request-limit", count)?, "cycle": self.request_cycle }))
+                let cycle = cycle(&self.request_cycle, &key["request_limit"], "daily");
+                Ok(json!({ "count": whole("--request-limit", count)?, "cycle": cycle }))
             })?,
         );
         set(
             "rate_limit",
             or_none(self.rpm.as_deref(), |rpm| {
                 let mut limit = json!({ "rpm": whole("--rpm", rpm)? });
-                if let Some(burst) = self.burst {
+                if let Some(burst) = self.burst.or(key["rate_limit"]["burst"].as_u64()) {
                     limit["burst"] = Value::from(burst);
                 }
                 Ok(limit)
@@ -123,6 +132,11 @@ impl SpendFlags {
         }
         Ok(body)
     }
+}
+
+/// The cycle that is given, else the one that the limit has, else the usual one.
+fn cycle<'a>(given: &'a Option<String>, known: &'a Value, usual: &'a str) -> &'a str {
+    given.as_deref().or(known["cycle"].as_str()).unwrap_or(usual)
 }
 
 fn or_none(text: Option<&str>, read: impl FnOnce(&str) -> Result<Value, Failure>) -> Result<Option<Value>, Failure> {

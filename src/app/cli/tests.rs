@@ -49,6 +49,8 @@ fn what_makes_no_sense_is_refused() {
         "caldera keys create --spend-limit 5 --cycle yearly",
         "caldera keys create --burst 5",
         "caldera keys revoke",
+        "caldera keys pause",
+        "caldera keys resume",
         "caldera wallets fund wal_1",
         "caldera wallets set wal_1",
         "caldera wallets set wal_1 --funding never",
