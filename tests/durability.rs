@@ -6,4 +6,5 @@ mod kill;
 pub mod load;
 mod outage;
 mod restart;
+mod starting;
 mod statement;

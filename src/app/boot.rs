@@ -3,7 +3,9 @@
 //! fit (a pepper that is not this database's, a damaged journal) stops the start with one line that says what to do.
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -20,7 +22,7 @@ use crate::storage::lease::{self, Lease, LeaseError};
 use crate::storage::provider_keys::ProviderKeyRow;
 use crate::storage::replica::{self, Replica};
 use crate::storage::writer::PgSink;
-use crate::storage::{Database, StorageError, migrations};
+use crate::storage::{Database, StorageError, lasting_reason, migrations};
 
 use super::bootstrap::{self, BootstrapError, FirstKey};
 use super::config::Config;
@@ -36,6 +38,8 @@ pub enum BootError {
     Data { path: PathBuf, error: std::io::Error },
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
+    #[error("the database of DATABASE_URL cannot be used: {0}")]
+    Refused(String),
     #[error("the database cannot be used: {0}")]
     Storage(#[from] StorageError),
     #[error(transparent)]
@@ -50,7 +54,7 @@ pub enum BootError {
 
 /// Everything that stands when the database is ready.
 pub struct Booted {
-    pub cluster: Option<EmbeddedCluster>,
+    pub cluster: Option<Arc<EmbeddedCluster>>,
     pub database: Database,
     pub lease: Lease,
     pub keyring: Keyring,
@@ -65,18 +69,49 @@ pub struct Booted {
     pub first_key: Option<FirstKey>,
 }
 
-/// Does it all.
-pub fn boot(config: &Config) -> Result<Booted, BootError> {
+/// The data directory, and in it the private Postgres where no other is named: made, and not started yet, so that
+/// whoever is told to stop meanwhile knows what to stop.
+pub fn prepare_cluster(config: &Config) -> Result<Option<Arc<EmbeddedCluster>>, BootError> {
+    let data_dir = config.data.dir.clone();
+    if let Err(error) = make_private(&data_dir) {
+        return Err(BootError::Data { path: data_dir, error });
+    }
+    if !config.database.url.is_empty() {
+        return Ok(None);
+    }
+    let cluster = EmbeddedCluster::prepare(EmbeddedOptions { data_dir })?;
+    Ok(Some(Arc::new(cluster)))
+}
+
+/// A directory that is there stays as its owner has it. A private Postgres of another user is let through where needed.
+fn make_private(directory: &Path) -> std::io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = directory.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    match fs::DirBuilder::new().mode(0o700).create(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
+}
+
+/// Does all the rest.
+pub fn boot(config: &Config, cluster: Option<Arc<EmbeddedCluster>>) -> Result<Booted, BootError> {
     let data_dir = &config.data.dir;
     let unusable = |error| BootError::Data {
         path: data_dir.clone(),
         error,
     };
-    fs::create_dir_all(data_dir).map_err(unusable)?;
-    let cluster = start_cluster(config)?;
+    if let Some(cluster) = &cluster {
+        tracing::info!("starting the private Postgres");
+        cluster.start()?;
+        cluster.watch()?;
+    }
     let url = cluster
         .as_ref()
-        .map_or(config.database.url.as_str(), EmbeddedCluster::url);
+        .map_or(config.database.url.as_str(), |cluster| cluster.url());
     let database = Database::connect(url, &config.database)?;
     when_there(|| migrations::begin(url))?;
     let lease = take_lease(&database)?;
@@ -114,19 +149,8 @@ fn open_all(sealing: &SealingKey, stored: &[ProviderKeyRow]) -> Result<ProviderK
     Ok(keys)
 }
 
-fn start_cluster(config: &Config) -> Result<Option<EmbeddedCluster>, BootError> {
-    if !config.database.url.is_empty() {
-        return Ok(None);
-    }
-    tracing::info!("starting the private Postgres");
-    let cluster = EmbeddedCluster::start(EmbeddedOptions {
-        data_dir: config.data.dir.clone(),
-    })?;
-    cluster.watch()?;
-    Ok(Some(cluster))
-}
-
-/// Waits for a database that is away; a migration that fails ends the start.
+/// Waits for a database that is away; one that refuses the connection for good, and a migration that fails, end the
+/// start.
 fn when_there(migrate: impl Fn() -> Result<Vec<String>, StorageError>) -> Result<(), BootError> {
     loop {
         match migrate() {
@@ -136,6 +160,9 @@ fn when_there(migrate: impl Fn() -> Result<Vec<String>, StorageError>) -> Result
                 return Ok(());
             }
             Err(StorageError::Unavailable(reason)) => {
+                if let Some(lasting) = lasting_reason(&reason) {
+                    return Err(BootError::Refused(lasting.to_owned()));
+                }
                 tracing::warn!(reason, "the database is away; waiting for it");
                 thread::sleep(RETRY * 4);
             }

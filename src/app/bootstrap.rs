@@ -1,6 +1,8 @@
-//! What an empty database gets: a live merchant, his wallet, and one secret key. The key is shown once on a terminal, or
-//! written to a file that only its owner reads.
+//! What an empty database gets: a live merchant, his wallet, and one secret key. The key is written to a file that only
+//! its owner reads, before it is stored; where a terminal has shown it, the file goes. So a start that fails between the
+//! two loses no key.
 
+use std::fs;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
@@ -38,15 +40,25 @@ pub enum BootstrapError {
 /// The key of a new database, and where its owner finds it.
 #[derive(Clone, Debug)]
 pub enum FirstKey {
-    /// To be shown once.
-    Shown(Secret<String>),
+    /// To be shown once; until then it is in this file too.
+    Shown { key: Secret<String>, kept: PathBuf },
     /// In this file.
     File(PathBuf),
     /// The operator gave it.
     Given,
 }
 
-/// Makes the first merchant where the database has none.
+impl FirstKey {
+    /// To be called when it has been shown.
+    pub fn forget_file(&self) -> std::io::Result<()> {
+        match self {
+            Self::Shown { kept, .. } => fs::remove_file(kept),
+            Self::File(_) | Self::Given => Ok(()),
+        }
+    }
+}
+
+/// Makes the first merchant where the database has none. Where it has one, its key may still be in its file.
 pub fn first_merchant(
     config: &Config,
     connection: &mut PgConnection,
@@ -57,7 +69,8 @@ pub fn first_merchant(
         return Err(BootstrapError::NotAKey);
     }
     if !merchants::is_empty(connection)? {
-        return Ok(None);
+        let kept = file_of(config);
+        return Ok(kept.exists().then_some(FirstKey::File(kept)));
     }
     let minted = random::mint_key(KeyKind::Secret(Mode::Live))?;
     let key = given.unwrap_or(&minted);
@@ -72,16 +85,23 @@ pub fn first_merchant(
 
 /// Before the key is stored, so that a start that fails here begins anew.
 fn keep(config: &Config, key: &Secret<String>) -> Result<FirstKey, BootstrapError> {
-    if std::io::stdout().is_terminal() {
-        return Ok(FirstKey::Shown(key.clone()));
-    }
-    let path = config.data.dir.join("bootstrap-secret-key");
+    let path = file_of(config);
     let written = write_private(&path, format!("{}\n", key.expose()).as_bytes());
     written.map_err(|error| BootstrapError::Unwritable {
         path: path.clone(),
         error,
     })?;
+    if std::io::stdout().is_terminal() {
+        return Ok(FirstKey::Shown {
+            key: key.clone(),
+            kept: path,
+        });
+    }
     Ok(FirstKey::File(path))
+}
+
+fn file_of(config: &Config) -> PathBuf {
+    config.data.dir.join("bootstrap-secret-key")
 }
 
 fn create(connection: &mut PgConnection, key: &str, keyring: &Keyring) -> Result<(), BootstrapError> {

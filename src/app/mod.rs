@@ -22,11 +22,13 @@ mod reload;
 mod seal;
 mod serving;
 pub mod simulator;
+mod stops;
 mod stored_answers;
 pub mod telemetry;
 mod transcript;
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -36,11 +38,14 @@ use tokio::time::Instant;
 use crate::http;
 use crate::http::operator::token::{Addresses, write_addresses};
 use crate::http::state::{AppState, Phase};
+use crate::storage::embedded::{EmbeddedCluster, Which};
 use crate::storage::keys;
 
-use boot::Booted;
+use boot::{BootError, Booted};
+use bootstrap::FirstKey;
 use config::Config;
 use serving::{Serving, Simulated};
+use stops::Stops;
 
 /// How often the stop looks whether calls still run.
 const STOP_POLL: Duration = Duration::from_millis(20);
@@ -54,7 +59,7 @@ pub enum StartError {
     #[error("cannot listen on {address}: {error}")]
     Listen { address: String, error: std::io::Error },
     #[error("{0}")]
-    Boot(#[from] boot::BootError),
+    Boot(#[from] BootError),
     #[error("the server could not be started: {0}")]
     Server(#[from] std::io::Error),
     #[error("the catalogue of providers is refused: {0}")]
@@ -77,42 +82,112 @@ pub enum Providers {
     Simulated,
 }
 
+/// The private Postgres, where there is one.
+type Cluster = Option<Arc<EmbeddedCluster>>;
+
 /// Runs the server until it is told to stop.
 pub async fn serve(config: Config, providers: Providers) -> Result<(), StartError> {
     // The HTTP client's TLS picks this up; a second start in one process finds it there.
     drop(rustls::crypto::ring::default_provider().install_default());
-    let listener = bind(&config.server.host, config.server.port)?;
-    let address = listener.local_addr()?;
-    let operator = bind(&config.operator.host, config.operator.port)?;
-    let waiting = listeners::start_waiting(listener.try_clone()?)?;
+    let (mut stops, hangups) = (Stops::listen()?, signal(SignalKind::hangup())?);
+    let sockets = Sockets::open(&config)?;
+    let waiting = listeners::start_waiting(sockets.gateway.try_clone()?)?;
     let simulated = Simulated {
         address: start_simulator()?,
         providers,
     };
-    let hangups = signal(SignalKind::hangup())?;
-    let booted = boot(config.clone()).await?;
-    let first_key = booted.first_key.clone();
-    let serving = Serving::start(&config, booted, simulated, listener).await?;
-    let operator_address = operator.local_addr()?;
-    let addresses = Addresses {
-        operator: operator_address,
-        gateway: address,
+    let cluster = apart(config.clone(), |config| boot::prepare_cluster(&config)).await?;
+    let (making, own) = (config.clone(), cluster.clone());
+    let booted = tokio::select! {
+        booted = apart(making, |config| boot::boot(&config, own)) => Some(booted),
+        () = stops.next() => None,
     };
-    write_addresses(&config.data.dir, addresses)?;
-    let operator = listeners::start_operator(operator, serving.state.clone(), serving.gateway.clone())?;
+    let booted = match booted {
+        Some(Ok(booted)) => booted,
+        Some(Err(error)) => return Err(after_stop(error, &cluster, Which::Own).await),
+        None => leave(&cluster).await,
+    };
+    let first_key = booted.first_key.clone();
+    // Whoever has the lease has the cluster to himself.
+    let opened = open(&config, booted, simulated, sockets).await;
+    let (serving, operator, addresses) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return Err(after_stop(error, &cluster, Which::Any).await),
+    };
     // Both listen on one socket: whoever has read "ready" must not be answered "starting" on his next connection.
     waiting.stop(true).await;
     serving.state.phase.enter(Phase::Ready);
     hangup::watch(hangups, serving.state.prices.clone(), serving.reloader(config.clone()));
-    transcript::print(&transcript::Greeting {
-        address,
-        operator: operator_address,
+    greet(&transcript::Greeting {
+        address: addresses.gateway,
+        operator: addresses.operator,
         providers,
         first_key: first_key.as_ref(),
     });
-    wait_for_stop().await;
-    stop(&config, serving, operator).await;
+    stops.next().await;
+    stop(&config, serving, operator, &mut stops).await;
     Ok(())
+}
+
+/// Says that the server is ready. It serves on where nobody reads that.
+fn greet(greeting: &transcript::Greeting<'_>) {
+    let shown = transcript::write(greeting).and_then(|()| greeting.first_key.map_or(Ok(()), FirstKey::forget_file));
+    if let Err(error) = shown {
+        tracing::warn!(%error, "the greeting was not shown; a first key is in its file");
+    }
+}
+
+/// What the server listens on.
+struct Sockets {
+    gateway: TcpListener,
+    operator: TcpListener,
+}
+
+impl Sockets {
+    fn open(config: &Config) -> Result<Self, StartError> {
+        Ok(Self {
+            gateway: bind(&config.server.host, config.server.port)?,
+            operator: bind(&config.operator.host, config.operator.port)?,
+        })
+    }
+}
+
+/// Starts both servers, and writes down where they are.
+async fn open(
+    config: &Config,
+    booted: Booted,
+    simulated: Simulated,
+    sockets: Sockets,
+) -> Result<(Serving, ServerHandle, Addresses), StartError> {
+    let addresses = Addresses {
+        operator: sockets.operator.local_addr()?,
+        gateway: sockets.gateway.local_addr()?,
+    };
+    let serving = Serving::start(config, booted, simulated, sockets.gateway).await?;
+    write_addresses(&config.data.dir, addresses)?;
+    let operator = listeners::start_operator(sockets.operator, serving.state.clone(), serving.gateway.clone())?;
+    Ok((serving, operator, addresses))
+}
+
+/// A start that failed takes its Postgres along.
+async fn after_stop(error: StartError, cluster: &Cluster, which: Which) -> StartError {
+    stop_cluster(cluster, which).await;
+    error
+}
+
+/// Ends a start that was told to stop. What waits for Postgres on another thread would keep the process alive.
+async fn leave(cluster: &Cluster) -> ! {
+    stop_cluster(cluster, Which::Own).await;
+    tracing::info!("stopped before anything was served");
+    std::process::exit(0)
+}
+
+async fn stop_cluster(cluster: &Cluster, which: Which) {
+    let Some(cluster) = cluster.clone() else { return };
+    let stopped = actix_rt::task::spawn_blocking(move || cluster.stop(which));
+    if let Ok(Err(error)) = stopped.await {
+        tracing::error!(error = %error, "the private Postgres did not stop in good order");
+    }
 }
 
 fn bind(host: &str, port: u16) -> Result<TcpListener, StartError> {
@@ -136,34 +211,21 @@ fn start_simulator() -> Result<SocketAddr, StartError> {
     Ok(simulator.address)
 }
 
-async fn boot(config: Config) -> Result<Booted, StartError> {
-    let booted = actix_rt::task::spawn_blocking(move || boot::boot(&config)).await;
-    match booted {
-        Ok(booted) => Ok(booted?),
+/// Does a part of the start that blocks on a thread of its own.
+async fn apart<T: Send + 'static>(
+    config: Config,
+    work: impl FnOnce(Config) -> Result<T, BootError> + Send + 'static,
+) -> Result<T, StartError> {
+    match actix_rt::task::spawn_blocking(move || work(config)).await {
+        Ok(done) => Ok(done?),
         Err(error) => Err(StartError::Server(std::io::Error::other(error))),
     }
 }
 
-/// Ends at SIGTERM or SIGINT.
-async fn wait_for_stop() {
-    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        (Ok(mut terminate), Ok(mut interrupt)) => {
-            tokio::select! {
-                _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
-                _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
-            }
-        }
-        (Err(error), _) | (_, Err(error)) => {
-            tracing::error!(error = %error, "signals cannot be received; only a kill ends this process");
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
-async fn stop(config: &Config, serving: Serving, operator: ServerHandle) {
+async fn stop(config: &Config, serving: Serving, operator: ServerHandle, stops: &mut Stops) {
     tokio::time::sleep(Duration::from_millis(config.server.drain_delay_ms)).await;
     serving.state.phase.enter(Phase::Stopping);
-    drain(&serving, Duration::from_secs(config.server.drain_timeout_s)).await;
+    drain(&serving, Duration::from_secs(config.server.drain_timeout_s), stops).await;
     http::mcp::stop(&serving.state).await;
     save_last_uses(&serving.state).await;
     refusals::store(&serving.state).await;
@@ -194,10 +256,7 @@ async fn stop(config: &Config, serving: Serving, operator: ServerHandle) {
         left
     });
     let flushed = tokio::time::timeout(patience + ANSWER_PATIENCE, flushed).await;
-    let stopped = actix_rt::task::spawn_blocking(move || cluster.map(|cluster| cluster.stop()));
-    if let Ok(Some(Err(error))) = stopped.await {
-        tracing::error!(error = %error, "the private Postgres did not stop in good order");
-    }
+    stop_cluster(&cluster, Which::Any).await;
     match flushed {
         Ok(Ok(0)) => tracing::info!("stopped; Postgres has everything"),
         Ok(Ok(left)) => tracing::warn!(
@@ -228,7 +287,7 @@ async fn save_last_uses(state: &AppState) {
 }
 
 /// Waits until no call runs, or the time is up, or a second signal comes.
-async fn drain(serving: &Serving, patience: Duration) {
+async fn drain(serving: &Serving, patience: Duration, stops: &mut Stops) {
     let deadline = Instant::now() + patience;
     let calm = async {
         // A call that was admitted a moment ago has its pump by now.
@@ -239,6 +298,6 @@ async fn drain(serving: &Serving, patience: Duration) {
     };
     tokio::select! {
         () = calm => {}
-        () = wait_for_stop() => tracing::warn!("a second signal: calls that run are cut and settled by estimate"),
+        () = stops.next() => tracing::warn!("a second signal: calls that run are cut and settled by estimate"),
     }
 }

@@ -2,9 +2,9 @@
 //! database is empty, pinned to it by their fingerprints. A file that is missing or not this database's stops the
 //! start, because every key would be unknown without it.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use diesel::PgConnection;
@@ -122,7 +122,7 @@ impl Kept {
     }
 }
 
-/// Writes a new file that only its owner reads, down to the disk.
+/// Writes a file that only its owner reads, down to the disk.
 pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
@@ -130,6 +130,8 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         .truncate(true)
         .mode(0o600)
         .open(path)?;
+    // One that was there keeps the mode that it had.
+    file.set_permissions(Permissions::from_mode(0o600))?;
     file.write_all(bytes)?;
     file.sync_all()
 }

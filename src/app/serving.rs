@@ -67,7 +67,7 @@ pub struct Serving {
     pub purger: Purger,
     pub journal: Arc<Journal>,
     pub lease: LeaseKeeper,
-    pub cluster: Option<EmbeddedCluster>,
+    pub cluster: Option<Arc<EmbeddedCluster>>,
     pub exporting: Exporting,
     /// For reloads.
     pub source: CatalogueSource,

@@ -1,5 +1,6 @@
 //! What a person sees when the server is ready: where it listens, and commands to paste.
 
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 
 use super::Providers;
@@ -13,9 +14,11 @@ pub struct Greeting<'a> {
     pub first_key: Option<&'a FirstKey>,
 }
 
-/// Prints it to standard output.
-pub fn print(greeting: &Greeting<'_>) {
-    println!("{}", text(greeting));
+/// Writes it to standard output.
+pub fn write(greeting: &Greeting<'_>) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", text(greeting))?;
+    out.flush()
 }
 
 fn text(greeting: &Greeting<'_>) -> String {
@@ -56,7 +59,9 @@ Paste this to try it:
 
 fn secret_line(first_key: Option<&FirstKey>) -> String {
     match first_key {
-        Some(FirstKey::Shown(key)) => format!("\nYour secret key, shown this once:\n\n  SECRET={}\n", key.expose()),
+        Some(FirstKey::Shown { key, .. }) => {
+            format!("\nYour secret key, shown this once:\n\n  SECRET={}\n", key.expose())
+        }
         Some(FirstKey::File(path)) => format!("\nYour secret key is in {0}:\n\n  SECRET=$(cat {0})\n", path.display()),
         Some(FirstKey::Given) | None => "\nYour secret key is the one you have:\n\n  SECRET=aks_live_...\n".to_owned(),
     }

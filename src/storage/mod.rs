@@ -160,6 +160,30 @@ fn is_leaving(message: &str) -> bool {
     SIGNS.iter().any(|sign| message.contains(sign))
 }
 
+/// What there is to say of a connection that failed for a reason which no waiting mends: the server refuses who asks, or
+/// the address is none. libpq gives it in words only; in a language that is not known here there is none.
+pub fn lasting_reason(reason: &str) -> Option<&str> {
+    // These quote the address, which may hold a password.
+    const OF_ADDRESS: [&str; 5] = [
+        "invalid URI",
+        "invalid connection option",
+        "in connection info string",
+        "invalid port number",
+        "invalid percent-encoded token",
+    ];
+    const OF_SERVER: [&str; 5] = [
+        "authentication failed",
+        "no password supplied",
+        "no pg_hba.conf entry",
+        "\" does not exist",
+        "permission denied for database",
+    ];
+    if OF_ADDRESS.iter().any(|sign| reason.contains(sign)) {
+        return Some("its address is not one that PostgreSQL's library understands");
+    }
+    OF_SERVER.iter().any(|sign| reason.contains(sign)).then_some(reason)
+}
+
 /// Connections of the pool (counts).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolState {
@@ -356,6 +380,32 @@ mod tests {
             StorageError::from(QueryError::NotFound),
             StorageError::NotFound
         ));
+    }
+
+    #[test]
+    fn a_password_that_is_wrong_is_no_database_that_is_away() {
+        let failed = |url: &str| {
+            PgConnection::establish(url)
+                .err()
+                .map(|error| error.to_string())
+                .unwrap()
+        };
+        let broken = failed("postgres://user:hunter2@host/database?no_such_option=1");
+        for (reason, expected) in [
+            ("FATAL:  password authentication failed for user \"a\"", true),
+            ("FATAL:  database \"b\" does not exist", true),
+            ("FATAL:  role \"a\" does not exist", true),
+            (broken.as_str(), true),
+            (&failed("nonsense hunter2 dbname=x"), true),
+            (&failed("host=/nowhere dbname=caldera"), false),
+            ("FATAL:  the database system is starting up", false),
+            ("could not translate host name \"db\" to address", false),
+            ("FATAL:  sorry, too many clients already", false),
+        ] {
+            let found = lasting_reason(reason);
+            assert_eq!(found.is_some(), expected, "{reason}");
+            assert!(found.is_none_or(|said| !said.contains("hunter2")), "{found:?}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -41,7 +41,9 @@ impl Segment {
     /// Preallocates a file that no lane has taken yet; `serial` makes its name unique.
     pub fn prepare(directory: &Path, serial: u64, size: u64) -> io::Result<Self> {
         let path = directory.join(format!("{serial:020}.journal"));
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(0o600);
+        let file = options.open(&path)?;
         if let Err(error) = fallocate(&file, FallocateFlags::empty(), 0, size) {
             drop(fs::remove_file(&path));
             return Err(error.into());

@@ -15,12 +15,15 @@ use diesel::{Connection, PgConnection};
 use super::owner::ServerUser;
 use super::place::{Place, SOCKET_NAME, files};
 use super::programs::Programs;
-use super::{EmbeddedError, NAME};
+use super::{EmbeddedError, NAME, Which};
 
 /// Recovery after a crash reads the log since the last checkpoint; this is far above what that takes.
 const START_LIMIT: Duration = Duration::from_secs(600);
 const STOP_LIMIT_S: &str = "60";
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// How long a server that was just started may take to write down its number, by which it is told to stop.
+const NUMBER_LIMIT: Duration = Duration::from_secs(5);
+const STOPPING: &str = "Caldera is stopping";
 /// Above what any system numbers its processes with.
 const NO_PROCESS_ID: i32 = i32::MAX - 1;
 
@@ -89,6 +92,9 @@ impl Cluster {
     /// Adopts the server that runs, or starts one; returns when it takes connections.
     pub(super) fn ensure_running(&self) -> Result<(), EmbeddedError> {
         let _lock = lock(&self.lock_path)?;
+        if self.is_stopping() {
+            return Err(start_failure(STOPPING.to_owned()));
+        }
         if self.try_connection().is_ok() {
             return Ok(());
         }
@@ -127,8 +133,12 @@ impl Cluster {
     }
 
     /// Ends the server: connections are cut, what is committed is written out.
-    pub(super) fn stop(&self) -> Result<(), EmbeddedError> {
+    pub(super) fn stop(&self, which: Which) -> Result<(), EmbeddedError> {
         let _lock = lock(&self.lock_path)?;
+        if which == Which::Own && self.child().is_none() {
+            return Ok(());
+        }
+        self.wait_for_its_number();
         if !self.is_running() {
             return Ok(());
         }
@@ -150,6 +160,13 @@ impl Cluster {
             let _ = fs::remove_dir(&self.place.socket_dir);
         }
         Ok(())
+    }
+
+    fn wait_for_its_number(&self) {
+        let deadline = Instant::now() + NUMBER_LIMIT;
+        while self.is_running() && self.process_id().is_none() && Instant::now() < deadline {
+            std::thread::sleep(POLL_INTERVAL);
+        }
     }
 
     fn spawn(&self) -> Result<Child, EmbeddedError> {
@@ -184,7 +201,7 @@ impl Cluster {
                 return Err(start_failure(reason));
             }
             if self.wait_for_stop(POLL_INTERVAL) {
-                return Err(start_failure("Caldera is stopping".to_owned()));
+                return Err(start_failure(STOPPING.to_owned()));
             }
         }
     }

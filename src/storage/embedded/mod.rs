@@ -19,6 +19,7 @@ use diesel::prelude::*;
 use cluster::Cluster;
 
 pub use owner::{ServerUser, effective_user_id};
+pub use place::cluster_version;
 pub use programs::Programs;
 
 /// The database that Caldera uses in its cluster, and the user that owns it.
@@ -58,7 +59,16 @@ pub enum EmbeddedError {
     Server { doing: &'static str, reason: String },
 }
 
-/// The running cluster. Dropping it leaves the server running; `stop` ends it.
+/// Which server a stop ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Whichever runs.
+    Any,
+    /// Only one that this process started. One that was found running may be another process's.
+    Own,
+}
+
+/// The cluster. Dropping it leaves its server running; `stop` ends it.
 pub struct EmbeddedCluster {
     cluster: Arc<Cluster>,
     url: String,
@@ -66,17 +76,21 @@ pub struct EmbeddedCluster {
 }
 
 impl EmbeddedCluster {
-    /// Makes the cluster where there is none, adopts it where it runs, and starts it where it does not.
-    /// Returns when it takes connections and its database is there; after a crash that takes as long as its recovery.
-    pub fn start(options: EmbeddedOptions) -> Result<Self, EmbeddedError> {
+    /// Makes the cluster where there is none; nothing is started yet.
+    pub fn prepare(options: EmbeddedOptions) -> Result<Self, EmbeddedError> {
         let cluster = Cluster::prepare(&options.data_dir)?;
-        start_patiently(&cluster)?;
-        create_database(&cluster.url_of("postgres"))?;
         Ok(Self {
             url: cluster.url_of(NAME),
             cluster: Arc::new(cluster),
             watch: Mutex::new(None),
         })
+    }
+
+    /// Adopts the server where it runs, and starts it where it does not. Returns when it takes connections and its
+    /// database is there; after a crash that takes as long as its recovery. A stop cuts it short.
+    pub fn start(&self) -> Result<(), EmbeddedError> {
+        start_patiently(&self.cluster)?;
+        create_database(&self.cluster.url_of("postgres"))
     }
 
     /// The address for libpq.
@@ -103,14 +117,15 @@ impl EmbeddedCluster {
     }
 
     /// Ends the watch, then the server: open transactions are rolled back, what is committed is on the disk.
-    pub fn stop(&self) -> Result<(), EmbeddedError> {
+    /// Nothing is started by this value any more.
+    pub fn stop(&self, which: Which) -> Result<(), EmbeddedError> {
         self.cluster.begin_stop();
         let thread = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             // A panic of the watch leaves nothing to undo; the server is stopped below in any case.
             drop(thread.join());
         }
-        self.cluster.stop()
+        self.cluster.stop(which)
     }
 }
 
@@ -119,6 +134,7 @@ fn start_patiently(cluster: &Cluster) -> Result<(), EmbeddedError> {
     for _ in 0..START_RETRIES {
         match cluster.ensure_running() {
             Ok(()) => return Ok(()),
+            Err(error) if cluster.is_stopping() => return Err(error),
             Err(error) => {
                 tracing::warn!(%error, "the private PostgreSQL did not start; trying again")
             }

@@ -51,8 +51,7 @@ impl Place {
 
     /// The major version of the cluster that is there.
     pub(super) fn version(&self) -> Option<u32> {
-        let text = fs::read_to_string(self.cluster_dir.join("PG_VERSION")).ok()?;
-        text.trim().parse().ok()
+        version_in(&self.cluster_dir)
     }
 
     /// Makes the cluster.
@@ -92,6 +91,16 @@ impl Place {
         // An empty directory in the way is taken over; one that holds something is an error.
         fs::rename(&unfinished, &self.cluster_dir).map_err(|error| files("make", &self.cluster_dir, &error))
     }
+}
+
+/// The major version of the cluster of this data directory, where there is one that may be read.
+pub fn cluster_version(data_dir: &Path) -> Option<u32> {
+    version_in(&data_dir.join("postgres"))
+}
+
+fn version_in(cluster_dir: &Path) -> Option<u32> {
+    let text = fs::read_to_string(cluster_dir.join("PG_VERSION")).ok()?;
+    text.trim().parse().ok()
 }
 
 pub(super) fn files(doing: &'static str, path: &Path, error: &io::Error) -> EmbeddedError {

@@ -8,10 +8,12 @@ use super::*;
 use crate::storage::{Database, DatabaseOptions, migrations};
 
 fn start(data_dir: &std::path::Path) -> EmbeddedCluster {
-    EmbeddedCluster::start(EmbeddedOptions {
+    let cluster = EmbeddedCluster::prepare(EmbeddedOptions {
         data_dir: data_dir.to_owned(),
     })
-    .unwrap()
+    .unwrap();
+    cluster.start().unwrap();
+    cluster
 }
 
 fn count(url: &str, query: &str) -> usize {
@@ -66,14 +68,47 @@ fn a_cluster_is_made_adopted_restarted_and_stopped_and_keeps_what_was_committed(
     assert_ne!(server_process_id(directory.path()), process_id);
     assert_eq!(count(&url, "SELECT one FROM kept"), 1);
 
-    second.stop().unwrap();
+    second.stop(Which::Any).unwrap();
     assert!(!directory.path().join("postgres/postmaster.pid").exists());
     assert!(PgConnection::establish(&url).is_err());
 
     let third = start(directory.path());
     assert_eq!(count(third.url(), "SELECT one FROM kept"), 1);
-    third.stop().unwrap();
-    third.stop().unwrap();
+    third.stop(Which::Any).unwrap();
+    third.stop(Which::Any).unwrap();
+}
+
+#[test]
+fn what_another_process_started_is_left_alone_and_a_start_that_is_told_to_stop_leaves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = start(directory.path());
+    let second = start(directory.path());
+    second.stop(Which::Own).unwrap();
+    assert_eq!(count(first.url(), "SELECT 1"), 1);
+    first.stop(Which::Own).unwrap();
+    assert!(!directory.path().join("postgres/postmaster.pid").exists());
+
+    let prepare = || {
+        EmbeddedCluster::prepare(EmbeddedOptions {
+            data_dir: directory.path().to_owned(),
+        })
+        .unwrap()
+    };
+    // At whatever point of the start the stop comes.
+    for _ in 0..5 {
+        let third = prepare();
+        std::thread::scope(|scope| {
+            let starting = scope.spawn(|| third.start());
+            wait_for("it is being started", || {
+                third.cluster.is_running() || starting.is_finished()
+            });
+            third.stop(Which::Own).unwrap();
+            drop(starting.join());
+        });
+        assert!(!third.cluster.is_running());
+        assert!(third.start().is_err(), "nothing is started after a stop");
+    }
+    assert!(!directory.path().join("postgres/postmaster.pid").exists());
 }
 
 #[test]
@@ -86,7 +121,7 @@ fn a_long_data_directory_has_its_socket_elsewhere() {
     let cluster = start(&long);
     assert!(cluster.url().contains("/tmp/caldera-"), "{}", cluster.url());
     assert_eq!(count(cluster.url(), "SELECT 1"), 1);
-    cluster.stop().unwrap();
+    cluster.stop(Which::Any).unwrap();
 }
 
 #[test]
@@ -100,10 +135,10 @@ fn a_closed_parent_moves_the_cluster_to_where_the_servers_user_can_go() {
     let cluster = start(&data_dir);
     let elsewhere = std::fs::read_link(data_dir.join("postgres")).unwrap();
     assert!(elsewhere.starts_with("/var/lib/caldera-postgres"));
-    cluster.stop().unwrap();
+    cluster.stop(Which::Any).unwrap();
     let again = start(&data_dir);
     assert_eq!(std::fs::read_link(data_dir.join("postgres")).unwrap(), elsewhere);
-    again.stop().unwrap();
+    again.stop(Which::Any).unwrap();
     std::fs::remove_dir_all(elsewhere).unwrap();
 }
 
@@ -119,7 +154,7 @@ fn migrations_run_once_and_a_database_of_a_newer_program_is_refused() {
     );
     let message = migrations::migrate(cluster.url()).unwrap_err().to_string();
     assert!(message.contains("9999"), "{message}");
-    cluster.stop().unwrap();
+    cluster.stop(Which::Any).unwrap();
 }
 
 #[test]
@@ -139,9 +174,9 @@ fn a_server_that_goes_away_is_unavailable_and_comes_back() {
         other => format!("{other:?}"),
     };
     assert_eq!(constraint, "only_once");
-    cluster.stop().unwrap();
+    cluster.stop(Which::Any).unwrap();
     assert!(matches!(ask(), Err(crate::storage::StorageError::Unavailable(_))));
     let again = start(directory.path());
     wait_for("the pool finds the server again", || ask().is_ok());
-    again.stop().unwrap();
+    again.stop(Which::Any).unwrap();
 }
