@@ -9,7 +9,7 @@ ARGUMENTS ?=
 run:
 	@scripts/install-needs.sh run
 	cargo build --release
-	@exec target/release/caldera serve $$(scripts/demo-flag.sh) $(ARGUMENTS)
+	@exec target/release/caldera serve --demo-if-no-credentials $(ARGUMENTS)
 
 build:
 	cargo build --release --workspace

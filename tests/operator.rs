@@ -164,6 +164,49 @@ fn the_operators_listener_counts_and_the_callers_port_does_not_show_it() {
 }
 
 #[test]
+fn without_any_credential_it_is_a_demo_where_that_was_asked_for_and_with_one_it_is_none() {
+    let start = |variable: Option<(&str, &str)>| {
+        let database = crate::support::postgres::database();
+        let settings = ServerSettings::default()
+            .database(&database.url)
+            .argument("--demo-if-no-credentials");
+        let settings = variable
+            .into_iter()
+            .fold(settings, |settings, (name, value)| settings.variable(name, value));
+        let server = settings.start();
+        eventually("it says that it is ready", || {
+            server.stdout().contains("Caldera is ready")
+        });
+        server.stdout().contains("DEMO")
+    };
+    assert!(start(None));
+    assert!(start(Some(("OPENAI_API_KEY", ""))));
+    for (name, value) in [
+        ("OPENAI_API_KEYS", "one,two"),
+        ("OLLAMA_BASE_URL", "http://127.0.0.1:11434/v1"),
+    ] {
+        assert!(!start(Some((name, value))), "{name}");
+    }
+}
+
+#[test]
+fn the_first_key_stays_in_its_file_and_a_later_start_says_so() {
+    let database = crate::support::postgres::database();
+    let mut server = ServerSettings::default()
+        .database(&database.url)
+        .variable("CALDERA_BOOTSTRAP_SECRET_KEY", "")
+        .start();
+    let file = server.data_dir().join("bootstrap-secret-key");
+    let key = std::fs::read_to_string(&file).unwrap();
+    server.client_with(key.trim()).get("/v1/wallet").expect_status(200);
+    assert!(server.stop().success());
+    server.start_again();
+    let told = format!("SECRET=$(cat {})", file.display());
+    eventually("it is told twice", || server.stdout().matches(&told).count() == 2);
+    assert!(!server.stdout().contains(key.trim()) && !server.stderr().contains(key.trim()));
+}
+
+#[test]
 fn the_demo_serves_every_provider_from_the_simulated_one_and_says_so() {
     let database = crate::support::postgres::database();
     let server = ServerSettings::default()

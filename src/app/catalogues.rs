@@ -5,9 +5,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use url::Host;
+
 use crate::engine::provider_keys::ProviderKeys;
 use crate::gateway::GatewaySettings;
-use crate::gateway::provider::{Catalogue, Demo};
+use crate::gateway::provider::{Catalogue, Demo, Provider};
+use crate::http::options::ServerOptions;
 
 use super::config::Config;
 use super::environment::Environment;
@@ -57,7 +60,41 @@ pub(super) fn load_catalogue(config: &Config, environment: &Environment, demo: D
         .map_err(|error| refused(error.to_string()))?;
     let hosts = &config.gateway.forward_hosts;
     let catalogue = loaded.and_then(|catalogue| catalogue.with_forward_hosts(hosts));
-    catalogue.map_err(|error| refused(error.to_string()))
+    let catalogue = catalogue.map_err(|error| refused(error.to_string()))?;
+    match catalogue
+        .providers()
+        .iter()
+        .find(|provider| is_own(provider, &config.server))
+    {
+        Some(own) if demo == Demo::Off => Err(refused(format!(
+            "provider {0} is at {1}, which is this server itself; its address may come from a variable of a shell that \
+             is meant for tools, as `caldera env` sets it",
+            own.name,
+            own.called_base()
+        ))),
+        _ => Ok(catalogue),
+    }
+}
+
+/// Whether a call of this provider would come back to this server, and go round until nothing is left.
+fn is_own(provider: &Provider, server: &ServerOptions) -> bool {
+    let base = provider.called_base();
+    let is_here = match base.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
+        Some(Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    let is_named = base
+        .host_str()
+        .is_some_and(|host| host.trim_matches(['[', ']']) == server.host);
+    base.port_or_known_default() == Some(server.port) && (is_here || is_named)
+}
+
+/// Whether any provider can be called with what the environment says.
+pub(super) fn has_credentials(config: &Config) -> Result<bool, StartError> {
+    let catalogue = load_catalogue(config, &Environment::of_process(), Demo::Off)?;
+    Ok(catalogue.providers().iter().any(|provider| provider.has_credential()))
 }
 
 fn file_or(path: &Path, shipped: &str) -> Result<String, StartError> {

@@ -102,6 +102,11 @@ impl Provider {
         &self.circuit_name
     }
 
+    /// The address that is called, without a slash at the end.
+    pub fn called_base(&self) -> &Url {
+        &self.base
+    }
+
     /// The host that is called, with its port where it is not the usual one.
     pub fn called_host(&self) -> String {
         let host = self.base.host_str().unwrap_or_default();

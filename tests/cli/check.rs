@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{refused, told};
 use crate::support::house::House;
 use crate::support::http::Client;
+use crate::support::server::{secret_key, with_checksum};
 
 fn found<'a>(report: &'a Value, what: &str) -> &'a Value {
     let all = report["findings"].as_array().unwrap();
@@ -94,6 +95,77 @@ fn what_is_broken_is_named_and_the_status_says_so() {
         said.contains("fail  database") && said.contains("-> see that PostgreSQL runs"),
         "{said}"
     );
+}
+
+#[test]
+fn what_the_start_refuses_of_the_checkout_and_of_a_cluster_is_found_before_it() {
+    let house = House::new();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("secret");
+    std::fs::write(&file, "sk_test_do_not_show\n").unwrap();
+    let file = file.display().to_string();
+    for (name, value, why) in [
+        ("STRIPE_SECRET_KEY_FILE", file.as_str(), "stripe_publishable_key is not"),
+        (
+            "STRIPE_WEBHOOK_SECRET_FILE",
+            "/nowhere/s",
+            "STRIPE_WEBHOOK_SECRET_FILE: cannot read",
+        ),
+        ("CALDERA__CHECKOUT__CODE_WEBHOOK_URL", "nonsense", "code_webhook_url"),
+    ] {
+        let output = house.server.command(&["check"]).env(name, value).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.code() == Some(1) && said.contains(why) && !said.contains("do_not_show"),
+            "{said}"
+        );
+    }
+    let cluster = directory.path().join("postgres");
+    std::fs::create_dir(&cluster).unwrap();
+    std::fs::write(cluster.join("PG_VERSION"), "7\n").unwrap();
+    let mut command = house.server.command(&["check"]);
+    command
+        .env("CALDERA_DATA_DIR", directory.path())
+        .env_remove("DATABASE_URL");
+    let said = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    assert!(said.contains("of version 7, which made the cluster"), "{said}");
+}
+
+#[test]
+fn a_server_that_would_call_itself_is_refused() {
+    let house = House::new();
+    let own = format!("http://localhost:{}/v1", house.server.port);
+    let key = with_checksum("lava_sk_0123456789abcdefghijABCDEFGHIJ01");
+    for (name, value, why) in [
+        ("OPENAI_BASE_URL", own.as_str(), "which is this server itself"),
+        ("OPENAI_API_KEY", secret_key(), "OPENAI_API_KEY is a key of Caldera's"),
+        (
+            "ANTHROPIC_API_KEY",
+            key.as_str(),
+            "ANTHROPIC_API_KEY is a key of Caldera's",
+        ),
+    ] {
+        let output = house
+            .server
+            .command(&["check", "--json"])
+            .env(name, value)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{name}");
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let says = found(&report, "providers")["says"].as_str().unwrap();
+        assert!(
+            says.contains(why) && !report.to_string().contains(value) || says.contains(&own),
+            "{says}"
+        );
+        // The server itself, on a listener of its own.
+        let mut command = house.server.command(&["serve"]);
+        command.env(name, value).env("CALDERA__OPERATOR__PORT", "0");
+        if name != "OPENAI_BASE_URL" {
+            command.env("PORT", "0");
+        }
+        assert!(!command.output().unwrap().status.success(), "{name}");
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use crate::app::catalogues::load_catalogue;
+use crate::app::checkout;
 use crate::app::config::Config;
 use crate::app::environment::Environment;
 use crate::app::serving;
@@ -125,22 +126,25 @@ fn credentials(catalogue: &Catalogue) -> Finding {
     Finding::ok("credentials", says).with(details)
 }
 
+/// Opens the checkout as the start does, and lets it go; nobody is asked anything.
 fn payments(config: &Config) -> Finding {
-    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let publishable = !config.checkout.stripe_publishable_key.is_empty();
-    match (
-        is_set("STRIPE_SECRET_KEY"),
-        publishable,
-        is_set("STRIPE_WEBHOOK_SECRET"),
-    ) {
-        (false, _, _) => Finding::ok("payments", "test merchants only; STRIPE_SECRET_KEY is not set"),
-        (true, false, _) => Finding::fail(
-            "payments",
-            "STRIPE_SECRET_KEY is set, but checkout.stripe_publishable_key is not",
-        ),
-        (true, true, false) => Finding::warn("payments", "STRIPE_WEBHOOK_SECRET is not set")
+    // TLS picks this up; a second one changes nothing.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let environment = Environment::of_process();
+    // Refused certificates are a finding of their own.
+    let Ok(trust) = serving::trust(config) else {
+        return Finding::warn("payments", "not looked at, because the certificates are refused");
+    };
+    let opened = async { checkout::open(&config.checkout, &trust, &environment).map(drop) };
+    if let Err(error) = actix_rt::System::new().block_on(opened) {
+        return Finding::fail("payments", error);
+    }
+    let is_set = |name: &str| environment.secret(name).is_ok_and(|found| found.is_some());
+    match (is_set("STRIPE_SECRET_KEY"), is_set("STRIPE_WEBHOOK_SECRET")) {
+        (false, _) => Finding::ok("payments", "test merchants only; STRIPE_SECRET_KEY is not set"),
+        (true, false) => Finding::warn("payments", "STRIPE_WEBHOOK_SECRET is not set")
             .advise("without it payments that end later are only found by asking Stripe"),
-        (true, true, true) => Finding::ok("payments", "Stripe's keys are set"),
+        (true, true) => Finding::ok("payments", "Stripe's keys are set"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The commands that do their work in this process: the server, the simulated provider, and the migrations.
 
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,6 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
+use crate::app::catalogues;
 use crate::app::config::Config;
 use crate::app::simulator::{self, TlsListener};
 use crate::app::{self, Providers, telemetry};
@@ -20,6 +22,9 @@ pub struct ServeArguments {
     /// Every provider is simulated; answers and rows say so.
     #[arg(long)]
     demo: bool,
+    /// The same where no provider has a credential, and the real providers where one has.
+    #[arg(long)]
+    demo_if_no_credentials: bool,
 }
 
 #[derive(Debug, Args)]
@@ -42,12 +47,11 @@ pub struct SimulateArguments {
 
 /// Runs the server until it is told to stop.
 pub fn serve(config: &Config, arguments: &ServeArguments) -> Result<ExitCode, Failure> {
-    let providers = if arguments.demo {
-        Providers::Simulated
-    } else {
-        Providers::Real
-    };
     telemetry::start(&config.log).map_err(Failure::failed)?;
+    // What is wrong with the providers is said before anything is started or waited for.
+    let is_demo = arguments.demo
+        || (!catalogues::has_credentials(config).map_err(Failure::failed)? && arguments.demo_if_no_credentials);
+    let providers = if is_demo { Providers::Simulated } else { Providers::Real };
     let served = actix_rt::System::new().block_on(app::serve(config.clone(), providers));
     served.map_err(Failure::failed)?;
     Ok(ExitCode::SUCCESS)
@@ -71,13 +75,18 @@ pub fn simulate_provider(arguments: &SimulateArguments) -> Result<ExitCode, Fail
     let run = async {
         let simulator = simulator::start(simulator::SimulatorOptions { listener, workers, tls })?;
         if let Some(address) = simulator.tls_address {
-            println!("listening for TLS on {address}");
+            tell(&format!("listening for TLS on {address}"));
         }
-        println!("listening on {}", simulator.address);
+        tell(&format!("listening on {}", simulator.address));
         simulator.server.await
     };
     actix_rt::System::new().block_on(run).map_err(Failure::failed)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// It serves on where nobody reads that.
+fn tell(line: &str) {
+    drop(writeln!(std::io::stdout(), "{line}"));
 }
 
 /// The private cluster is left to `serve`: stopping it here would take it away from a server that runs.

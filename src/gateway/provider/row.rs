@@ -10,6 +10,7 @@ use url::Url;
 use super::credentials::{Credentials, WeightedKey};
 use super::face::{Face, Served};
 use super::{CredentialStyle, Demo, Origin, Provider};
+use crate::domain::credential::parse_kind;
 use crate::gateway::dialect::{Dialect, OutputCapField};
 use environment::{address, expanded, override_address, read_keys};
 
@@ -32,6 +33,11 @@ pub enum CatalogueError {
     Alias { name: String, target: String },
     #[error("{variable} is not a key: it must be printable ASCII")]
     Key { variable: String },
+    #[error(
+        "{variable} is a key of Caldera's, which provider {name} does not take; a Caldera behind this one is a row of its \
+         own in files.more_providers"
+    )]
+    OwnKey { variable: String, name: String },
     #[error("{variable} is not a list of keys, as in key*2,key: {reason}")]
     Keys { variable: String, reason: String },
 }
@@ -336,6 +342,11 @@ impl Row {
             Demo::Simulated(_) => Some((String::new(), vec![WeightedKey::alone("simulated".to_owned())])),
         };
         let (variable, keys) = found.unwrap_or_default();
+        // As `caldera env` sets it for tools; a server that is started from their shell would call itself.
+        if self.origin == Origin::Catalogue && keys.iter().any(|weighted| parse_kind(&weighted.key).is_some()) {
+            let name = self.name.clone();
+            return Err(CatalogueError::OwnKey { variable, name });
+        }
         let mut styles = vec![self.credential];
         styles.extend(self.also.iter().filter_map(|face| face.credential));
         Credentials::new(&styles, &keys).map_err(|_| CatalogueError::Key { variable })

@@ -12,7 +12,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::app::cli::finding::Finding;
 use crate::app::config::Config;
-use crate::storage::embedded::Programs;
+use crate::storage::embedded::{Programs, cluster_version};
 
 const MEGABYTE: u64 = 1 << 20;
 /// Files beside connections: the journal, the database's connections, the providers'.
@@ -36,7 +36,7 @@ pub fn look(config: &Config) -> Vec<Finding> {
 
 /// Whether the private Postgres could be run.
 pub fn private_postgres(config: &Config) -> Finding {
-    match Programs::find(None) {
+    match Programs::find(cluster_version(&config.data.dir)) {
         Ok(programs) => {
             let (program, directory) = (programs.path("postgres"), config.data.dir.display());
             Finding::ok(
