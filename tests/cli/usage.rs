@@ -6,8 +6,10 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use super::{refused, told};
-use crate::support::house::{House, chat, message, nanos};
+use crate::support::house::{House, chat, chat_stream, message, nanos};
 use crate::support::process::signal;
+use crate::support::server::{eventually, secret_key};
+use crate::support::stream::EventStream;
 
 /// Three calls on two models, whose rows are there.
 fn used(house: &House) -> (String, Vec<Value>) {
@@ -90,6 +92,52 @@ fn following_shows_each_new_request_once_until_it_is_interrupted() {
         let row = house.row(&answer.expect_status(200));
         assert_eq!(next()["request_id"], row["request_id"]);
     }
+    signal(child.id(), "INT");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn following_shows_a_call_that_ran_long_behind_many_others_and_outlives_a_restart_of_the_server() {
+    let mut house = House::new();
+    let mut long = EventStream::post(
+        house.server.port,
+        "/v1/chat/completions",
+        secret_key(),
+        &chat_stream("output_tokens=4000 chunk_ms=20"),
+    );
+    let calls = || house.server.client().get("/v1/calls").expect_status(200).json();
+    eventually("it runs", || calls()["in_flight"] == 1);
+    let id = calls()["data"][0]["request_id"].as_str().unwrap().to_owned();
+    let mut command = house
+        .server
+        .command(&["requests", "--follow", "--json", "--limit", "1"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    // More than a page of rows.
+    let short = || {
+        house
+            .server
+            .client()
+            .post("/v1/chat/completions", &chat("output_tokens=1"))
+    };
+    for _ in 0..130 {
+        short().expect_status(200);
+    }
+    let last = house.row(&short().expect_status(200));
+    while next()["request_id"] != last["request_id"] {}
+    let ended = house.server.client().delete(&format!("/v1/calls/{id}"));
+    ended.expect_status(200);
+    long.rest();
+    assert_eq!(next()["request_id"], id);
+    assert!(house.server.stop().success());
+    house.server.start_again();
+    let after = house
+        .server
+        .client()
+        .post("/v1/chat/completions", &chat("output_tokens=1"));
+    let after = house.row(&after.expect_status(200));
+    assert_eq!(next()["request_id"], after["request_id"]);
     signal(child.id(), "INT");
     assert!(child.wait().unwrap().success());
 }

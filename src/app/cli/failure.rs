@@ -3,7 +3,10 @@
 
 use std::process::ExitCode;
 
+use actix_web::http::StatusCode;
 use serde_json::{Value, json};
+
+use crate::http::error::ErrorCode;
 
 use super::output::Output;
 
@@ -41,6 +44,22 @@ impl Failure {
             Output::Json => eprintln!("{}", json!({ "error": self.as_json() })),
         }
         code
+    }
+
+    /// Whether it may be otherwise in a moment: the server was not reached, or is not ready, or asks for patience.
+    pub fn is_passing(&self) -> bool {
+        let is_lasting = |code: &ErrorCode| {
+            let status = code.status();
+            status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS
+        };
+        match self {
+            Self::Failed(_) => true,
+            Self::Refused(error) => {
+                let known = ErrorCode::ALL.iter().find(|code| error["code"] == code.word());
+                !known.is_some_and(is_lasting)
+            }
+            Self::Usage(_) | Self::ReaderGone => false,
+        }
     }
 
     /// One line that says why.
@@ -91,5 +110,7 @@ mod tests {
         assert_eq!(refused("not_found"), "No.");
         assert!(refused("invalid_api_key").starts_with("No. Check the key"));
         assert_eq!(Failure::Refused(Value::Null).message(), "the server refused");
+        let is_passing = |code: &str| Failure::Refused(json!({ "code": code })).is_passing();
+        assert!(is_passing("starting") && is_passing("rate_limited") && !is_passing("invalid_api_key"));
     }
 }

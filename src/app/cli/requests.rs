@@ -1,8 +1,6 @@
-//! `caldera requests`: single calls. `--follow` shows new ones as they come until it is interrupted; a call is shown when
-//! its row is there, which is when it has ended, so one that ran long comes behind others that began later.
+//! `caldera requests`: single calls: the latest, one whole, or, with `--follow`, all as they come.
 
-use std::collections::{HashSet, VecDeque};
-use std::time::Duration;
+mod follow;
 
 use clap::{Args, Subcommand};
 use serde_json::Value;
@@ -11,13 +9,6 @@ use super::client::{Client, query, segment};
 use super::failure::{Failure, Outcome};
 use super::output::{Column, Output, Sheet, fields, instant, items, text};
 use super::refused::{self, RefusedArguments};
-
-const FOLLOW_INTERVAL: Duration = Duration::from_millis(500);
-const PAGE: u32 = 100;
-/// How many pages are read at most for one look.
-const PAGES: usize = 10;
-/// How many ids of shown requests are kept.
-const REMEMBERED: usize = 20_000;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -89,6 +80,11 @@ impl RequestFilter {
         ])
     }
 
+    /// The path of the one with this id, where it is among them.
+    fn one(&self, id: &str) -> Result<String, Failure> {
+        Ok(format!("{}&search={}", self.page(1, None)?, segment(id)))
+    }
+
     /// The path of one page of them.
     pub fn page(&self, limit: u32, cursor: Option<&str>) -> Result<String, Failure> {
         let [key, customer, meter, metadata] = self.pairs()?;
@@ -118,71 +114,10 @@ pub async fn run(arguments: RequestArguments, client: &Client, output: Output) -
 
 async fn list_or_follow(arguments: &ListArguments, client: &Client, output: Output) -> Outcome {
     if arguments.follow {
-        return follow(arguments, client, output).await;
+        return follow::run((&arguments.filter, arguments.limit), client, output).await;
     }
     let path = arguments.filter.page(arguments.limit, arguments.cursor.as_deref())?;
     output.answer(&client.get(&path).await?, show_list)
-}
-
-async fn follow(arguments: &ListArguments, client: &Client, output: Output) -> Outcome {
-    let mut seen = Seen::default();
-    let first = client.get(&arguments.filter.page(PAGE, None)?).await?;
-    let shown = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
-    for (place, row) in items(&first).iter().enumerate().rev() {
-        seen.add(row);
-        if place < shown {
-            output.line(row, show_line)?;
-        }
-    }
-    loop {
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => return interrupted.map_err(Failure::failed),
-            () = tokio::time::sleep(FOLLOW_INTERVAL) => {}
-        }
-        for row in news(&arguments.filter, client, &mut seen).await? {
-            output.line(&row, show_line)?;
-        }
-    }
-}
-
-/// The rows that were not seen yet, the oldest first.
-async fn news(filter: &RequestFilter, client: &Client, seen: &mut Seen) -> Result<Vec<Value>, Failure> {
-    let (mut rows, mut cursor) = (Vec::new(), None);
-    for _ in 0..PAGES {
-        let page = client.get(&filter.page(PAGE, cursor.as_deref())?).await?;
-        let before = rows.len();
-        rows.extend(items(&page).iter().filter(|row| seen.add(row)).cloned());
-        cursor = page["next_cursor"].as_str().map(str::to_owned);
-        if cursor.is_none() || rows.len() - before < items(&page).len() {
-            break;
-        }
-    }
-    rows.reverse();
-    Ok(rows)
-}
-
-/// The ids of requests that were shown.
-#[derive(Default)]
-struct Seen {
-    ids: HashSet<String>,
-    order: VecDeque<String>,
-}
-
-impl Seen {
-    /// False where it was there already.
-    fn add(&mut self, row: &Value) -> bool {
-        let id = text(&row["request_id"]);
-        if !self.ids.insert(id.clone()) {
-            return false;
-        }
-        self.order.push_back(id);
-        if self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.ids.remove(&oldest);
-        }
-        true
-    }
 }
 
 fn show_list(found: &Value) -> String {
