@@ -91,6 +91,21 @@ fn every_management_post_makes_one_thing_for_a_key_and_answers_it_again() {
 }
 
 #[test]
+fn what_the_operator_makes_for_a_merchant_is_made_once_for_a_key_too() {
+    let house = House::new();
+    let token = std::fs::read_to_string(house.server.data_dir().join("operator-token")).unwrap();
+    let operator = Client::new(&house.server.operator_url()).with_key(token.trim());
+    let operator = operator.with_header("idempotency-key", "of-the-operator");
+    let body = json!({ "name": "once" });
+    let post = || operator.post("/operator/v1/spend_keys", &body).expect_status(201);
+    let (first, second) = (post(), post());
+    assert!(!is_replay(&first) && is_replay(&second) && is_same(&first, &second));
+    let other = operator.post("/operator/v1/spend_keys", &json!({ "name": "another" }));
+    assert_eq!(other.error_code(), "idempotency_key_reused");
+    assert_eq!(house.database.number("SELECT count(*) FROM spend_keys"), 1);
+}
+
+#[test]
 fn twins_at_the_same_time_make_one_key_and_get_the_same_answer() {
     let house = House::new();
     let answers: Vec<Answer> = std::thread::scope(|scope| {

@@ -38,7 +38,7 @@ use super::state::AppState;
 use super::time::iso_millis;
 use super::turns::to_the_end;
 use super::wallet_keys::NewWalletKey;
-use super::{plain, secret_keys, spend_keys, wallet_keys};
+use super::{idempotency, plain, secret_keys, spend_keys, wallet_keys};
 
 type State = web::Data<AppState>;
 
@@ -92,6 +92,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .configure(super::routes::configure)
                 .default_service(web::to(super::not_found))
                 .wrap(from_fn(audit::record))
+                .wrap(from_fn(idempotency::once))
                 .wrap(from_fn(acting::as_merchant)),
         )
         .service(plain("/operator/status").route(web::get().to(status::show)))
