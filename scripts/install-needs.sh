@@ -8,6 +8,12 @@ packages=()
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
+# First, so that nothing is installed in vain.
+if ! has cargo; then
+    echo "Missing: Rust. Install it from https://rustup.rs and try again." >&2
+    exit 1
+fi
+
 has_server_programs() {
     has initdb && has postgres && return 0
     has pg_config && [ -x "$(pg_config --bindir)/initdb" ] && return 0
@@ -82,9 +88,4 @@ install_promtool() {
 
 if [ "$purpose" = test ] && ! has promtool; then
     install_promtool
-fi
-
-if ! has cargo; then
-    echo "Missing: Rust. Install it from https://rustup.rs and try again." >&2
-    exit 1
 fi
