@@ -207,7 +207,9 @@ mod tests {
     fn a_merchants_plans_are_his_own_and_those_that_are_there() {
         let tariffs = Tariffs::default();
         let [one, other] = [1, 2].map(merchant);
-        [one, other].map(|owner| tariffs.put_plan(plan(owner, &[])));
+        for owner in [one, other] {
+            tariffs.put_plan(plan(owner, &[]));
+        }
         let ids = |owner| {
             tariffs
                 .plans_of(owner)
