@@ -24,12 +24,11 @@ pub fn text(value: &Value, name: &str) -> String {
 
 /// The texts of a field that is a list.
 pub fn texts(value: &Value, name: &str) -> Vec<String> {
-    let items = value
-        .get(name)
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    array(value, name)
+        .iter()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The items of a field that is a list; none where it is not there.
@@ -61,22 +60,12 @@ pub fn read_money(text: &str) -> Option<Money> {
 
 /// The items of a list's envelope.
 pub fn items(list: &Value) -> &[Value] {
-    list.get("data")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default()
+    array(list, "data")
 }
 
 /// Where the next page of a list begins.
 pub fn next_cursor(list: &Value) -> Option<String> {
     list.get("next_cursor").and_then(Value::as_str).map(str::to_owned)
-}
-
-/// The cursor that a page was asked for with; empty for the first. What is no cursor is refused by the list itself.
-pub fn cursor(request: &actix_web::HttpRequest) -> Result<String, ApiError> {
-    let query = crate::http::query::Query::parse(request.query_string());
-    let cursor = query.text("cursor")?.unwrap_or("");
-    Ok(url::form_urlencoded::byte_serialize(cursor.as_bytes()).collect())
 }
 
 /// A body for a handler, noted for the audit log.

@@ -1,25 +1,21 @@
 //! The calls in flight, as they are this second, each with a button that ends it. The page reads itself again every two
 //! seconds while somebody looks.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde_json::Value;
 
-use crate::http::auth::KeyManagerAuth;
 use crate::http::calls as api;
 use crate::http::error::ApiError;
 use crate::http::plain;
-use crate::http::query::Query;
-use crate::http::state::AppState;
 
 use super::ask;
-use super::session::Session;
+use super::listing::Listing;
 use super::shell::{self, Place, Shell, see_other};
 use super::shown::{Amount, grouped};
-
-type State = web::Data<AppState>;
+use super::visit::Visit;
 
 const PATH: &str = "/dashboard/calls";
 
@@ -33,6 +29,7 @@ pub fn configure(config: &mut ServiceConfig) {
 #[template(path = "dashboard/calls.html")]
 struct CallsPage {
     shell: Shell,
+    listing: Listing,
     calls: Vec<Call>,
     in_flight: String,
     next: Option<String>,
@@ -53,27 +50,22 @@ struct Call {
 }
 
 /// GET.
-async fn list(
-    request: HttpRequest,
-    session: Session,
-    auth: KeyManagerAuth,
-    state: State,
-) -> Result<HttpResponse, ApiError> {
-    let cursor = ask::cursor(&request)?;
-    let query = Query::parse(&format!("limit=50&cursor={cursor}"));
-    let found = ask::answer(api::list(auth, state, query).await)?;
+async fn list(visit: Visit) -> Result<HttpResponse, ApiError> {
+    let listing = Listing::read(&visit.request, &[])?.of_rows(50);
+    let found = ask::answer(api::list(visit.manager(), visit.state.clone(), listing.asked()).await)?;
     let page = CallsPage {
-        shell: Shell::new(&session, &request, Place::Calls),
+        shell: visit.shell(Place::Calls),
         calls: ask::items(&found).iter().map(Call::read).collect(),
         in_flight: grouped(ask::count(&found, "in_flight")),
-        next: ask::next_cursor(&found).map(|cursor| format!("{PATH}?cursor={cursor}")),
+        next: listing.next(&found),
+        listing,
     };
     shell::page(StatusCode::OK, &page)
 }
 
 /// POST: ends one. One that has ended by itself meanwhile is as good.
-async fn end(request: HttpRequest, auth: KeyManagerAuth, state: State) -> Result<HttpResponse, ApiError> {
-    match ask::answer(api::end(auth, state, request).await) {
+async fn end(visit: Visit) -> Result<HttpResponse, ApiError> {
+    match ask::answer(api::end(visit.manager(), visit.state.clone(), visit.request).await) {
         Ok(_) => Ok(see_other(&format!("{PATH}?done=ended"))),
         Err(error) if error.status() == StatusCode::NOT_FOUND => Ok(see_other(&format!("{PATH}?done=over"))),
         Err(error) => Err(error),

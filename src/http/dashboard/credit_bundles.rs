@@ -15,7 +15,7 @@ use crate::http::plain;
 use super::ask;
 use super::listing::Listing;
 use super::shell::{self, Place, Shell};
-use super::shown::{Amount, Moment, balance};
+use super::shown::{Amount, Moment};
 use super::visit::Visit;
 
 pub fn configure(config: &mut ServiceConfig) {
@@ -59,7 +59,7 @@ async fn list(visit: Visit) -> Result<HttpResponse, ApiError> {
 
 impl Row {
     fn read(bundle: &Value, visit: &Visit) -> Self {
-        let money = |name: &str| Amount::of(balance(&ask::text(bundle, name)));
+        let money = |name: &str| Amount::of(ask::money(bundle, name));
         let plan_id = ask::text(bundle, "plan_id");
         let plan = plan_id.parse().ok().and_then(|id: PlanId| visit.state.tariffs.plan(id));
         Self {

@@ -40,6 +40,14 @@ impl Listing {
         Self { rows, ..self }
     }
 
+    /// Of a page that is not where its form was posted to.
+    pub fn at(self, path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            ..self
+        }
+    }
+
     /// Where the whole list is.
     pub fn path(&self) -> &str {
         &self.path

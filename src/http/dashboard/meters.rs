@@ -21,7 +21,7 @@ use super::ask;
 use super::history::{self, History, Thing};
 use super::listing::Listing;
 use super::shell::{self, Place, Shell};
-use super::shown::{Amount, Moment, balance, grouped};
+use super::shown::{Amount, Moment, grouped};
 use super::visit::Visit;
 
 const PATH: &str = "/dashboard/meters";
@@ -154,7 +154,7 @@ impl Meter {
         let tier = |(place, tier): (usize, &Value)| Tier {
             from: starts[place].clone(),
             to: starts.get(place + 1).cloned(),
-            rate: Amount::of(balance(&ask::text(tier, "rate"))),
+            rate: Amount::of(ask::money(tier, "rate")),
             percent: format!("{} %", ask::text(tier, "rate")),
         };
         let kind = tiers.first().map(|tier| ask::text(tier, "type")).unwrap_or_default();

@@ -3,27 +3,25 @@
 
 mod ranking;
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use chrono::{DateTime, Duration, Utc};
 
 use crate::domain::money::Money;
 use crate::domain::traffic::{Failure, Spread, TrafficFigures};
-use crate::http::auth::SecretKeyAuth;
 use crate::http::error::ApiError;
 use crate::http::plain;
 use crate::http::query::Query;
-use crate::http::state::AppState;
 use crate::http::traffic::report::{KeyReport, Most, Report, load, load_keys, usual_step};
 use crate::http::traffic::retrieve;
 use crate::storage::traffic::{Step, TrafficPeriod};
 
 use super::chart::{self, Bars};
-use super::session::Session;
 use super::shell::{self, Place, Shell};
 use super::shown::{Amount, compact, grouped, length, percent};
+use super::visit::Visit;
 use ranking::{Ranking, rankings};
 
 /// How many models, providers and keys are shown by themselves.
@@ -84,50 +82,45 @@ struct Point {
 }
 
 /// GET of the page.
-async fn show(
-    request: HttpRequest,
-    session: Session,
-    auth: SecretKeyAuth,
-    state: web::Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
-    let query = Query::parse(request.query_string());
-    let days = read_days(&query)?;
-    let last = DateTime::<Utc>::from_timestamp_millis(state.now().wall_ms)
-        .unwrap_or_default()
-        .date_naive();
-    let first = last.checked_sub_signed(Duration::days(days - 1)).unwrap_or(last);
-    let period = TrafficPeriod { first, last };
-    let (step, merchant_id) = (usual_step(period), auth.merchant_id());
+async fn show(visit: Visit) -> Result<HttpResponse, ApiError> {
+    let days = read_days(&Query::parse(visit.request.query_string()))?;
+    let period = period_of(&visit, days);
+    let (step, merchant_id) = (usual_step(period), visit.merchant_id());
     let most = u32::try_from(TOP).unwrap_or(u32::MAX);
     let shown = Most {
         models: TOP,
         providers: TOP,
     };
     let (report, keys) = futures_util::future::try_join(
-        load(&state, merchant_id, (period, step), shown),
-        load_keys(&state, merchant_id, (period, step), most),
+        load(&visit.state, merchant_id, (period, step), shown),
+        load_keys(&visit.state, merchant_id, (period, step), most),
     )
     .await?;
-    let page = Page::of(Shell::new(&session, &request, Place::Overview), days, &report, &keys)?;
+    let page = Page::of(visit.shell(Place::Overview), days, &report, &keys)?;
     shell::page(StatusCode::OK, &page)
 }
 
 /// GET of the same as a table.
-async fn table(auth: SecretKeyAuth, state: web::Data<AppState>, query: Query) -> Result<HttpResponse, ApiError> {
-    let days = read_days(&query)?;
-    let last = DateTime::<Utc>::from_timestamp_millis(state.now().wall_ms)
-        .unwrap_or_default()
-        .date_naive();
-    let first = last.checked_sub_signed(Duration::days(days - 1)).unwrap_or(last);
+async fn table(visit: Visit) -> Result<HttpResponse, ApiError> {
+    let query = Query::parse(visit.request.query_string());
+    let period = period_of(&visit, read_days(&query)?);
     let by = query.text("group_by")?.unwrap_or("model");
     let asked = url::form_urlencoded::Serializer::new(String::new())
-        .append_pair("from", &first.to_string())
-        .append_pair("to", &last.to_string())
+        .append_pair("from", &period.first.to_string())
+        .append_pair("to", &period.last.to_string())
         .append_pair("group_by", by)
         .append_pair("top", "100")
         .append_pair("format", "csv")
         .finish();
-    retrieve(auth, state, Query::parse(&asked)).await
+    retrieve(visit.auth()?, visit.state.clone(), Query::parse(&asked)).await
+}
+
+/// So many days, today among them.
+fn period_of(visit: &Visit, days: i64) -> TrafficPeriod {
+    let now = DateTime::<Utc>::from_timestamp_millis(visit.now_ms()).unwrap_or_default();
+    let last = now.date_naive();
+    let first = last.checked_sub_signed(Duration::days(days - 1)).unwrap_or(last);
+    TrafficPeriod { first, last }
 }
 
 fn read_days(query: &Query) -> Result<i64, ApiError> {

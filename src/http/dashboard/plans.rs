@@ -21,7 +21,7 @@ use super::ask;
 use super::history::{self, History, Thing};
 use super::listing::Listing;
 use super::shell::{self, Place, Shell};
-use super::shown::{Amount, Moment, balance, grouped};
+use super::shown::{Amount, Moment, grouped};
 use super::subscribed::interval;
 use super::visit::Visit;
 
@@ -137,7 +137,7 @@ async fn subscriber_counts(visit: &Visit) -> Result<HashMap<PlanId, u64>, ApiErr
 
 impl Plan {
     fn read(plan: &Value, counts: &HashMap<PlanId, u64>, now_ms: i64) -> Self {
-        let money = |name: &str| Amount::of(balance(&ask::text(plan, name)));
+        let money = |name: &str| Amount::of(ask::money(plan, name));
         let id = ask::text(plan, "plan_id");
         let count = id.parse().ok().and_then(|id: PlanId| counts.get(&id)).copied();
         let default = ask::text(plan, "default_auto_top_up_bundle_id");
@@ -166,7 +166,7 @@ impl Plan {
 
 impl Bundle {
     fn read(bundle: &Value, default: &str) -> Self {
-        let money = |name: &str| Amount::of(balance(&ask::text(bundle, name)));
+        let money = |name: &str| Amount::of(ask::money(bundle, name));
         let id = ask::text(bundle, "credit_bundle_id");
         Self {
             name: ask::text(bundle, "name"),

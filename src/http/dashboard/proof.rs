@@ -1,26 +1,22 @@
 //! Proof: the invariants of the books, both sides and their difference. Proving reads every row, so it is done when
 //! somebody asks for it, once at a time for a merchant, and the page shows the latest result until then.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use dashmap::{DashMap, DashSet};
 use serde_json::Value;
 
 use crate::domain::ids::MerchantId;
-use crate::http::auth::SecretKeyAuth;
 use crate::http::error::ApiError;
 use crate::http::plain;
 use crate::http::proof as api;
-use crate::http::state::AppState;
 
 use super::ask;
-use super::session::Session;
 use super::shell::{self, Place, Shell, see_other};
 use super::shown::Moment;
-
-type State = web::Data<AppState>;
+use super::visit::Visit;
 
 const PATH: &str = "/dashboard/proof";
 
@@ -82,42 +78,30 @@ struct Invariant {
 }
 
 /// GET: the latest result.
-async fn show(
-    request: HttpRequest,
-    session: Session,
-    auth: SecretKeyAuth,
-    state: State,
-) -> Result<HttpResponse, ApiError> {
-    let known = state
-        .proofs
-        .latest
-        .get(&auth.merchant_id())
-        .map(|entry| entry.value().clone());
+async fn show(visit: Visit) -> Result<HttpResponse, ApiError> {
+    let latest = &visit.state.proofs.latest;
+    let known = latest.get(&visit.merchant_id()).map(|entry| entry.value().clone());
     let page = ProofPage {
-        shell: Shell::new(&session, &request, Place::Proof),
-        proof: known.map(|proof| Proof::read(&proof, state.now().wall_ms)),
+        shell: visit.shell(Place::Proof),
+        proof: known.map(|proof| Proof::read(&proof, visit.now_ms())),
     };
     shell::page(StatusCode::OK, &page)
 }
 
 /// POST: proves now, unless that is being done already.
-async fn prove(auth: SecretKeyAuth, state: State) -> Result<HttpResponse, ApiError> {
-    let merchant_id = auth.merchant_id();
-    let Some(_turn) = state.proofs.begin(merchant_id) else {
+async fn prove(visit: Visit) -> Result<HttpResponse, ApiError> {
+    let (proofs, merchant_id) = (&visit.state.proofs, visit.merchant_id());
+    let Some(_turn) = proofs.begin(merchant_id) else {
         return Ok(see_other(&format!("{PATH}?done=proving")));
     };
-    let proof = ask::answer(api::retrieve(auth, state.clone()).await)?;
-    state.proofs.latest.insert(merchant_id, proof);
+    let proof = ask::answer(api::retrieve(visit.auth()?, visit.state.clone()).await)?;
+    proofs.latest.insert(merchant_id, proof);
     Ok(see_other(PATH))
 }
 
 impl Proof {
     fn read(proof: &Value, now_ms: i64) -> Self {
-        let invariants = proof
-            .get("invariants")
-            .and_then(Value::as_array)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
+        let invariants = ask::array(proof, "invariants");
         Self {
             holds: proof.get("holds") == Some(&Value::Bool(true)),
             moment: Moment::read(&ask::text(proof, "as_of"), now_ms),

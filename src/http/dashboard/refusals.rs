@@ -104,7 +104,7 @@ async fn list(visit: Visit) -> Result<HttpResponse, ApiError> {
         Err(error) if error.status().is_client_error() => (Value::Null, error.message().to_owned()),
         Err(error) => return Err(error),
     };
-    let names = key_names(&visit.state, visit.merchant_id(), ask::items(&found)).await?;
+    let names = key_names(&visit, ask::items(&found)).await?;
     let now_ms = visit.now_ms();
     let named = |row: &Value| {
         let refusal = Refusal::read(row, now_ms);

@@ -4,27 +4,23 @@ mod one;
 
 use std::collections::HashMap;
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde_json::Value;
 
-use crate::domain::ids::{MerchantId, SpendKeyId};
-use crate::http::auth::SecretKeyAuth;
+use crate::domain::ids::SpendKeyId;
 use crate::http::error::ApiError;
 use crate::http::plain;
 use crate::http::query::Query;
 use crate::http::requests as api;
-use crate::http::state::AppState;
 use crate::storage::spend_keys;
 
 use super::ask;
-use super::session::Session;
 use super::shell::{self, Place, Shell};
 use super::shown::{Amount, Moment, compact, length};
-
-type State = web::Data<AppState>;
+use super::visit::Visit;
 
 const PATH: &str = "/dashboard/requests";
 /// Rows on one page.
@@ -146,20 +142,14 @@ impl Asked {
 }
 
 /// GET of the table. What is wrong with a filter stands above it, and nothing that was typed is lost.
-async fn list(
-    request: HttpRequest,
-    session: Session,
-    auth: SecretKeyAuth,
-    state: State,
-) -> Result<HttpResponse, ApiError> {
-    let query = Query::parse(request.query_string());
+async fn list(visit: Visit) -> Result<HttpResponse, ApiError> {
+    let query = Query::parse(visit.request.query_string());
     let asked = Asked::read(&query)?;
     let cursor = query.text("cursor")?.unwrap_or("").to_owned();
-    let merchant_id = auth.merchant_id();
     let is_pair = asked.metadata.is_empty() || asked.metadata.contains('=');
     let answer = if is_pair {
         let api_query = asked.for_api(&[("limit", ROWS), ("cursor", &cursor)]);
-        ask::answer(api::list(auth, state.clone(), api_query).await)
+        ask::answer(api::list(visit.auth()?, visit.state.clone(), api_query).await)
     } else {
         Err(ApiError::invalid(
             "metadata",
@@ -171,8 +161,8 @@ async fn list(
         Err(error) if error.status().is_client_error() => (Value::Null, error.message().to_owned()),
         Err(error) => return Err(error),
     };
-    let names = key_names(&state, merchant_id, ask::items(&found)).await?;
-    let now_ms = state.now().wall_ms;
+    let names = key_names(&visit, ask::items(&found)).await?;
+    let now_ms = visit.now_ms();
     let next = ask::next_cursor(&found).map(|cursor| format!("{PATH}?{}", asked.query(&[("cursor", &cursor)])));
     let status = if refusal.is_empty() {
         StatusCode::OK
@@ -180,7 +170,7 @@ async fn list(
         StatusCode::BAD_REQUEST
     };
     let page = ListPage {
-        shell: Shell::new(&session, &request, Place::Requests),
+        shell: visit.shell(Place::Requests),
         rows: ask::items(&found)
             .iter()
             .map(|row| Row::read(row, &names, now_ms))
@@ -196,17 +186,13 @@ async fn list(
 }
 
 /// GET of all that the filters choose, as CSV.
-async fn table(auth: SecretKeyAuth, state: State, query: Query) -> Result<HttpResponse, ApiError> {
-    let asked = Asked::read(&query)?;
-    api::list(auth, state, asked.for_api(&[("format", "csv")])).await
+async fn table(visit: Visit) -> Result<HttpResponse, ApiError> {
+    let asked = Asked::read(&Query::parse(visit.request.query_string()))?;
+    api::list(visit.auth()?, visit.state.clone(), asked.for_api(&[("format", "csv")])).await
 }
 
 /// The names of the keys that some rows are of, by their ids.
-pub async fn key_names(
-    state: &State,
-    merchant_id: MerchantId,
-    requests: &[Value],
-) -> Result<HashMap<String, String>, ApiError> {
+pub async fn key_names(visit: &Visit, requests: &[Value]) -> Result<HashMap<String, String>, ApiError> {
     let mut ids: Vec<SpendKeyId> = requests
         .iter()
         .filter_map(|row| ask::text(row, "spend_key_id").parse().ok())
@@ -216,7 +202,9 @@ pub async fn key_names(
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let found = state
+    let merchant_id = visit.merchant_id();
+    let found = visit
+        .state
         .database
         .run(move |connection| spend_keys::names(connection, merchant_id, &ids))
         .await?;

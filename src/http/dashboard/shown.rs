@@ -80,17 +80,6 @@ impl Moment {
     }
 }
 
-/// A balance as the API writes it, which may be below zero; what is none counts as nothing.
-pub fn balance(text: &str) -> Money {
-    let (is_debt, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
-    let amount = digits.parse::<Money>().unwrap_or(Money::ZERO);
-    if is_debt {
-        Money::ZERO.saturating_sub(amount)
-    } else {
-        amount
-    }
-}
-
 impl HtmlSafe for Amount {}
 impl HtmlSafe for Moment {}
 
@@ -183,11 +172,6 @@ mod tests {
         }
         assert_eq!(Amount::of(Money::from_nanos(-1_500_000_000)).text(), "−$1.50");
         assert_eq!(Amount::read("x"), None);
-        assert_eq!(balance("-1.50"), Money::from_nanos(-1_500_000_000));
-        assert_eq!(
-            (balance("2"), balance("x")),
-            (Money::from_nanos(2_000_000_000), Money::ZERO)
-        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::domain::money::Money;
 use crate::engine::tariffs::ListedPlan;
 
 use super::ask;
-use super::shown::{Amount, Moment, balance};
+use super::shown::{Amount, Moment};
 use super::visit::Visit;
 
 /// See the module.
@@ -86,7 +86,7 @@ impl Subscribed {
 
     fn read(whole: &Value, listed: Option<&ListedPlan>, now_ms: i64) -> Option<Self> {
         let (plan, credits) = (whole.get("plan")?, whole.get("credits")?);
-        let money = |object: &Value, name: &str| Amount::of(balance(&ask::text(object, name)));
+        let money = |object: &Value, name: &str| Amount::of(ask::money(object, name));
         let moment = |name: &str| Moment::read(&ask::text(whole, name), now_ms);
         let pending = whole.get("pending_change").filter(|pending| pending.is_object());
         Some(Self {
@@ -94,7 +94,7 @@ impl Subscribed {
             plan_id: ask::text(whole, "plan_id"),
             plan: ask::text(plan, "name"),
             price: money(plan, "period_amount"),
-            is_free: balance(&ask::text(plan, "period_amount")) == Money::ZERO,
+            is_free: ask::money(plan, "period_amount") == Money::ZERO,
             interval: interval(&ask::text(plan, "billing_interval")),
             included: money(plan, "included_credit"),
             left: money(credits, "total_remaining"),

@@ -1,22 +1,21 @@
 //! One request whole: what it used, what it cost and charged and how that was reached, what was held, how long it took,
 //! and what other attempts its call had.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde_json::Value;
 
-use crate::domain::ids::{MerchantId, RequestId};
-use crate::http::auth::SecretKeyAuth;
+use crate::domain::ids::RequestId;
 use crate::http::dashboard::ask;
-use crate::http::dashboard::session::Session;
 use crate::http::dashboard::shell::{self, Place, Shell};
 use crate::http::dashboard::shown::{Amount, Moment, grouped, length};
+use crate::http::dashboard::visit::Visit;
 use crate::http::error::ApiError;
 use crate::http::requests as api;
 use crate::storage::requests::{self as rows, RequestRow};
 
-use super::{Mark, State, key_names, time};
+use super::{Mark, key_names, time};
 
 #[derive(Template)]
 #[template(path = "dashboard/requests/one.html")]
@@ -95,23 +94,18 @@ const COUNTS: [(&str, &str); 17] = [
 ];
 
 /// GET.
-pub async fn show(
-    request: HttpRequest,
-    session: Session,
-    auth: SecretKeyAuth,
-    state: State,
-) -> Result<HttpResponse, ApiError> {
-    let merchant_id = auth.merchant_id();
-    let row = ask::answer(api::retrieve(auth, state.clone(), request.clone()).await)?;
-    let names = key_names(&state, merchant_id, std::slice::from_ref(&row)).await?;
-    let attempts = attempts(&state, merchant_id, &row).await?;
-    let now_ms = state.now().wall_ms;
+pub async fn show(visit: Visit) -> Result<HttpResponse, ApiError> {
+    let found = api::retrieve(visit.auth()?, visit.state.clone(), visit.request.clone()).await;
+    let row = ask::answer(found)?;
+    let names = key_names(&visit, std::slice::from_ref(&row)).await?;
+    let attempts = attempts(&visit, &row).await?;
+    let now_ms = visit.now_ms();
     let text = |name: &str| ask::text(&row, name);
     let amount = |value: &Value| value.as_str().and_then(Amount::read);
     let key_id = text("spend_key_id");
     let usage = &row["model_usage"];
     let page = OnePage {
-        shell: Shell::new(&session, &request, Place::Requests),
+        shell: visit.shell(Place::Requests),
         id: text("request_id"),
         mark: Mark::read(&row),
         why: why(&row),
@@ -145,13 +139,15 @@ pub async fn show(
     shell::page(StatusCode::OK, &page)
 }
 
-async fn attempts(state: &State, merchant_id: MerchantId, row: &Value) -> Result<Vec<Attempt>, ApiError> {
+async fn attempts(visit: &Visit, row: &Value) -> Result<Vec<Attempt>, ApiError> {
     let id = |name: &str| ask::text(row, name).parse::<RequestId>().ok();
     let Some(this) = id("request_id") else {
         return Ok(Vec::new());
     };
     let first = id("attempt_of").unwrap_or(this);
-    let found = state
+    let merchant_id = visit.merchant_id();
+    let found = visit
+        .state
         .database
         .run(move |connection| rows::attempts(connection, merchant_id, first))
         .await?;
@@ -192,7 +188,7 @@ fn counts(usage: &Value) -> Vec<(&'static str, String)> {
 }
 
 fn tiers(charge: &Value) -> Vec<Tier> {
-    let parts = charge["breakdown"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let parts = ask::array(charge, "breakdown");
     let is_percentage = charge["rate_type"] == "percentage";
     let read = |part: &Value| {
         // A call is one request, which the API does not count.
