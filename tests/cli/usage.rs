@@ -103,7 +103,7 @@ fn following_shows_a_call_that_ran_long_behind_many_others_and_outlives_a_restar
         house.server.port,
         "/v1/chat/completions",
         secret_key(),
-        &chat_stream("output_tokens=4000 chunk_ms=20"),
+        &chat_stream("output_tokens=2000 chunk_ms=500"),
     );
     let calls = || house.server.client().get("/v1/calls").expect_status(200).json();
     eventually("it runs", || calls()["in_flight"] == 1);
@@ -125,7 +125,13 @@ fn following_shows_a_call_that_ran_long_behind_many_others_and_outlives_a_restar
         short().expect_status(200);
     }
     let last = house.row(&short().expect_status(200));
-    while next()["request_id"] != last["request_id"] {}
+    loop {
+        let row = next();
+        assert_ne!(row["request_id"], id, "it still runs");
+        if row["request_id"] == last["request_id"] {
+            break;
+        }
+    }
     let ended = house.server.client().delete(&format!("/v1/calls/{id}"));
     ended.expect_status(200);
     long.rest();
