@@ -143,7 +143,7 @@ pub enum Refusal {
         denial: Denial,
         rate: Option<RateStatus>,
         /// The model or the provider that the key does not allow, by its field.
-        named: Option<(&'static str, String)>,
+        named: Option<Box<(&'static str, String)>>,
     },
     Account(AccountRefusal),
     /// The customer's credit, or his plan, does not allow the call.

@@ -259,10 +259,10 @@ fn asked_model(prepared: &Prepared) -> Option<&str> {
 }
 
 /// What of the call its key does not allow, where that has a name.
-fn not_allowed(denial: &Denial, prepared: &Prepared) -> Option<(&'static str, String)> {
+fn not_allowed(denial: &Denial, prepared: &Prepared) -> Option<Box<(&'static str, String)>> {
     match denial {
-        Denial::ModelNotAllowed => Some(("model", asked_model(prepared)?.to_owned())),
-        Denial::ProviderNotAllowed => Some(("provider", prepared.target.provider.name.to_string())),
+        Denial::ModelNotAllowed => Some(Box::new(("model", asked_model(prepared)?.to_owned()))),
+        Denial::ProviderNotAllowed => Some(Box::new(("provider", prepared.target.provider.name.to_string()))),
         _ => None,
     }
 }

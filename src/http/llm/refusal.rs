@@ -18,9 +18,10 @@ pub fn of(refusal: Refusal, now: Now, speech: Speech) -> ApiError {
         Refusal::Resolve(error) => unresolved(&error),
         Refusal::Denied { denial, rate, named } => {
             let error = ApiError::denied(&denial, now);
-            let error = named
-                .into_iter()
-                .fold(error, |error, (field, name)| error.field(field, name));
+            let error = match named.map(|named| *named) {
+                Some((field, name)) => error.field(field, name),
+                None => error,
+            };
             with_rate(error, rate, speech)
         }
         Refusal::Account(refusal) => refusal.into(),
