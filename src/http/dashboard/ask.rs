@@ -17,6 +17,16 @@ pub fn answer(response: Result<HttpResponse<BoxBody>, ApiError>) -> Result<Value
     serde_json::from_slice(&bytes).map_err(|error| ApiError::internal("reading an answer", &error))
 }
 
+/// What a list found, and why it refused what was looked for; one of the two is empty. What is no fault of the asker's
+/// stays an error.
+pub fn found_or_refused(answer: Result<Value, ApiError>) -> Result<(Value, String), ApiError> {
+    match answer {
+        Ok(found) => Ok((found, String::new())),
+        Err(error) if error.status().is_client_error() => Ok((Value::Null, error.message().to_owned())),
+        Err(error) => Err(error),
+    }
+}
+
 /// The text of a field; empty where it is null or not there.
 pub fn text(value: &Value, name: &str) -> String {
     value.get(name).and_then(Value::as_str).unwrap_or("").to_owned()

@@ -99,11 +99,7 @@ fn spelled(code: &str) -> String {
 async fn list(visit: Visit) -> Result<HttpResponse, ApiError> {
     let listing = Listing::read(&visit.request, &CHOICES)?;
     let answer = ask::answer(api::list(visit.auth()?, visit.state.clone(), listing.asked()).await);
-    let (found, refusal) = match answer {
-        Ok(found) => (found, String::new()),
-        Err(error) if error.status().is_client_error() => (Value::Null, error.message().to_owned()),
-        Err(error) => return Err(error),
-    };
+    let (found, refusal) = ask::found_or_refused(answer)?;
     let names = key_names(&visit, ask::items(&found)).await?;
     let now_ms = visit.now_ms();
     let named = |row: &Value| {

@@ -156,11 +156,7 @@ async fn list(visit: Visit) -> Result<HttpResponse, ApiError> {
             "must be a key and its value, as team=blue",
         ))
     };
-    let (found, refusal) = match answer {
-        Ok(found) => (found, String::new()),
-        Err(error) if error.status().is_client_error() => (Value::Null, error.message().to_owned()),
-        Err(error) => return Err(error),
-    };
+    let (found, refusal) = ask::found_or_refused(answer)?;
     let names = key_names(&visit, ask::items(&found)).await?;
     let now_ms = visit.now_ms();
     let next = ask::next_cursor(&found).map(|cursor| format!("{PATH}?{}", asked.query(&[("cursor", &cursor)])));
